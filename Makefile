@@ -1,0 +1,43 @@
+# Everything a newcomer needs: `make demo` and `make test`. Nothing but Python 3.11+ has to be there first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo demo-page test lint types contract bench pin clean setup
+.DEFAULT_GOAL := demo
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Postroom needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Setting up (first time only, about half a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## play the whole story by itself, then offer the page
+	@$(BIN)/postroom demo
+
+demo-page: setup  ## a local workspace to click in: http://127.0.0.1:8065
+	@$(BIN)/postroom demo --page
+
+test: setup  ## all tests, browser included where there is one
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+contract: setup  ## who may import whom
+	@$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python -m tests.bench
+
+pin:  ## choose versions anew; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

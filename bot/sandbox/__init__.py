@@ -1,0 +1,1 @@
+"""A local Slack workspace, so that anybody can try Postroom without an account."""

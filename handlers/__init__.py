@@ -1,0 +1,1 @@
+"""What happens when somebody asks, somebody decides, or time passes."""

@@ -1,0 +1,240 @@
+"""The vocabulary of asking: an Action is one thing people can ask; from its class comes everything else.
+
+The slash sub-command and its help line, the modal and the error under each field, the prefill from words typed after
+the command, the quote, the approval, the job, the thread, the audit entry and the reference docs are all derived from
+the class here. A provider's `actions.py` holds nothing but such classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from providers.accounts import PriceList
+
+
+class Effect(StrEnum):
+    """What asking for it does to the world. Declared per action and per call, never guessed from the HTTP method."""
+
+    READ = "read"
+    """Answers at once, to the asker alone."""
+    WRITE = "write"
+    """Runs when asked; can be undone or repeated."""
+    SPEND = "spend"
+    """Costs money or credits: waits for a decision, and is sent at most once."""
+    DESTROY = "destroy"
+    """Cannot be undone: waits for a decision, and is sent at most once."""
+    REVEAL = "reveal"
+    """Shows a credential once, to the asker alone, and stores nothing."""
+
+    @property
+    def needs_decision(self) -> bool:
+        """Whether somebody has to say yes before it runs."""
+        return self in (Effect.SPEND, Effect.DESTROY)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class QuoteLine(_Frozen):
+    """One thing of a request with its price in the quote's currency; None is "nobody configured a price"."""
+
+    what: str
+    price: Decimal | None = None
+
+
+class Quote(_Frozen):
+    """What a request will cost, line by line, and until when that holds (None: until the price list changes)."""
+
+    lines: tuple[QuoteLine, ...]
+    currency: str = "USD"
+    valid_until: datetime | None = None
+
+    @property
+    def total(self) -> Decimal | None:
+        """The sum in `currency`; None as soon as one line's price is unknown."""
+        prices = [line.price for line in self.lines]
+        return None if any(price is None for price in prices) else sum((p for p in prices if p is not None), Decimal(0))
+
+
+class ItemState(StrEnum):
+    """Where one item of a request stands, in a person's words rather than a provider's."""
+
+    LIVE = "live"
+    BOUGHT = "bought"
+    """Paid for, not usable yet."""
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+    INFO = "info"
+    """Not a result: a row of a listing."""
+
+
+class Item(_Frozen):
+    """One line of an answer: a domain and what is true of it. `note` is plain text, never markup."""
+
+    name: str
+    state: ItemState = ItemState.INFO
+    note: str = ""
+
+
+class Done(_Frozen):
+    """It happened (or, for a READ, here is the answer). `next_page` continues a listing, None at its end."""
+
+    kind: Literal["done"] = "done"
+    summary: str
+    items: tuple[Item, ...] = ()
+    next_page: int | None = None
+
+
+class Pending(_Frozen):
+    """Accepted; ask again with `ref`, which may change from poll to poll. `done` of `total` is progress, if known."""
+
+    kind: Literal["pending"] = "pending"
+    ref: dict[str, JsonValue]
+    progress: str = ""
+    done: int | None = None
+    total: int | None = None
+
+
+class Failed(_Frozen):
+    """It did not (wholly) happen. `items` says what was and was not done, `cure` what to do now."""
+
+    kind: Literal["failed"] = "failed"
+    summary: str
+    cure: str
+    items: tuple[Item, ...] = ()
+
+
+class Unknown(_Frozen):
+    """Nobody knows yet whether it happened. `evidence` is what was seen; it is never repeated without a person."""
+
+    kind: Literal["unknown"] = "unknown"
+    summary: str
+    evidence: str = ""
+    items: tuple[Item, ...] = ()
+
+
+Outcome = Annotated[Done | Pending | Failed | Unknown, Field(discriminator="kind")]
+"""What running, polling or reconciling an action can tell."""
+
+
+class Refused(Exception):
+    """Raised by `check`: this request cannot work, so nobody is asked.
+
+    `problems` maps a field's name to a sentence; an empty name stands for the request as a whole.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__(" ".join(problems.values()))
+        self.problems = dict(problems)
+
+
+class Action(BaseModel):
+    """One thing people can ask. Subclass it with `provider=`, `command=` ("noun verb") and `effect=`.
+
+    The class docstring's first line is the help line. Fields are the form, in order; `Field(title=, description=)` are
+    its labels and hints. A field marked with `from_words()` takes the words typed after the command; one marked with
+    `hidden()` is not shown in the form.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: ClassVar[str] = ""
+    command: ClassVar[str] = ""
+    effect: ClassVar[Effect] = Effect.READ
+
+    def __init_subclass__(
+        cls, *, provider: str = "", command: str = "", effect: Effect | None = None, **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.provider = provider or cls.provider
+        cls.command = command or cls.command
+        cls.effect = effect or cls.effect
+
+    # What people read.
+
+    @classmethod
+    def help_line(cls) -> str:
+        """The first line of the docstring: what it does, in one sentence."""
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+    @classmethod
+    def usage(cls) -> str:
+        """What may follow the command, such as `name.com …`; for help texts and the manifest."""
+        return ""
+
+    def headline(self) -> str:
+        """This very request in a few words: "Buy 2 domains"."""
+        return self.help_line().rstrip(".")
+
+    # What people type.
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        """Field values from the words after the command, as typed: nothing is lost, the form shows what was wrong."""
+        for name, field in cls.model_fields.items():
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("from_words") and words:
+                return {name: "\n".join(words)}
+        return {}
+
+    @classmethod
+    def is_hidden(cls, field: str) -> bool:
+        """Whether a field is kept out of the form (page numbers and the like)."""
+        extra = cls.model_fields[field].json_schema_extra
+        return isinstance(extra, dict) and bool(extra.get("hidden"))
+
+    def fingerprint(self, account: str, quote: Quote | None) -> str:
+        """A hash of what is being asked, of whom, and at what price. Votes are bound to it."""
+        content = {
+            "command": self.command,
+            "provider": self.provider,
+            "account": account,
+            "input": self.model_dump(mode="json"),
+            "quote": None if quote is None else quote.model_dump(mode="json", exclude={"valid_until"}),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    # What happens. `client` is the provider's own typed client.
+
+    async def check(self, client: Any) -> None:
+        """Refuse before anybody is asked: taken, already ours. Reads only.
+
+        Raises Refused with a sentence per field, or a ProviderError when the provider cannot say.
+        """
+
+    async def quote(self, client: Any, prices: PriceList) -> Quote | None:
+        """What it will cost. None for what costs nothing."""
+        return None
+
+    async def run(self, client: Any, key: str) -> Outcome:
+        """Do it. `key` is the request's own permanent key, for providers that can carry a tag.
+
+        Raises a ProviderError; OutcomeUnknown is the one that must be reconciled and never repeated.
+        """
+        raise TypeError(f"{type(self).__name__} cannot be run")
+
+    async def poll(self, client: Any, ref: Mapping[str, JsonValue]) -> Outcome:
+        """Ask the provider how an accepted request is getting on. Reads only."""
+        raise TypeError(f"{type(self).__name__} finishes at once and has nothing to poll")
+
+    async def reconcile(self, client: Any, key: str) -> Outcome:
+        """After an unclear answer: find out by reading what happened. Unknown when the reading proves nothing."""
+        return Unknown(summary="This provider gives no way to look it up.")
+
+
+def from_words() -> dict[str, JsonValue]:
+    """Mark a field (`json_schema_extra=`) as the one that takes the words typed after the command."""
+    return {"from_words": True}
+
+
+def hidden() -> dict[str, JsonValue]:
+    """Mark a field (`json_schema_extra=`) as not shown in the form."""
+    return {"hidden": True}

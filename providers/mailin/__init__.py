@@ -1,0 +1,1 @@
+"""Mailin.ai: domains and mailboxes."""
