@@ -22,7 +22,7 @@ class Clock(Protocol):
 class AccountSettings(BaseModel):
     """`[accounts.<name>]` in the settings: the part every provider's account has. Each provider adds its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: str = Field(description="Which provider this account is at.")
     base_url: HttpUrl = Field(description="Where the provider's API lives. May point anywhere, a test server included.")

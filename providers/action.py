@@ -120,6 +120,8 @@ class Unknown(_Frozen):
     summary: str
     evidence: str = ""
     items: tuple[Item, ...] = ()
+    ref: dict[str, JsonValue] | None = None
+    """The handle of a job that was given up on, so that a person can have it watched again."""
 
 
 Outcome = Annotated[Done | Pending | Failed | Unknown, Field(discriminator="kind")]
@@ -174,6 +176,10 @@ class Action(BaseModel):
     def headline(self) -> str:
         """This very request in a few words: "Buy 2 domains"."""
         return self.help_line().rstrip(".")
+
+    def subjects(self) -> tuple[str, ...]:
+        """The things this request is about, by the names people use for them: its domains, its addresses."""
+        return ()
 
     # What people type.
 

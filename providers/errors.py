@@ -24,7 +24,7 @@ class ProviderError(Exception):
 
 
 class NotSent(ProviderError):
-    """The call provably never reached the provider (no connection, circuit open). Nothing was changed."""
+    """The call provably never reached the provider (no connection, no log-in). Nothing was changed."""
 
 
 class Rejected(ProviderError):

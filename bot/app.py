@@ -1,0 +1,324 @@
+"""The composition root: from settings to a running house, in one readable place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import structlog
+import uvicorn
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+
+from bot.scheduler import Beats
+from bot.settings import Settings
+from bot.socket_link import SocketLink
+from bot.web import create_web
+from handlers.background import Background
+from handlers.jobs import Jobs
+from handlers.policy import Approvals, JobTimes
+from handlers.requests import Requests
+from handlers.slack.commands import Commands
+from handlers.slack.delivery import Delivery
+from handlers.slack.front import Front, slack_error
+from handlers.slack.listeners import listen
+from handlers.slack.messages import Messages
+from handlers.slack.people import SlackDirectory
+from providers.accounts import Account, Clock, PriceList
+from providers.catalogue import built_in, open_account
+from storage.sqlite import SqliteDatabase
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+OFTEN = timedelta(seconds=5)
+"""The interval of beats that are woken when there is work: a safety net, not the way work is found."""
+DRAIN_SECONDS = 35.0
+"""At shutdown: longer than a provider's call may take, so that an orderly stop leaves no unclear outcome."""
+DRAFTS_KEPT = timedelta(days=1)
+CHECKS_TAKE_AT_MOST = timedelta(minutes=10)
+SLACK_SECONDS = 10
+_WRONG_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
+
+
+class CannotStart(Exception):
+    """Why the house does not open, in a sentence with its cure."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that was put together. `start` sets time going; without it, tests call the beats by hand."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    client: AsyncWebClient
+    requests: Requests
+    jobs: Jobs
+    delivery: Delivery
+    commands: Commands
+    bolt: AsyncApp
+    background: Background
+    beats: Beats
+    accounts: Mapping[str, Account]
+    link: SocketLink | None = field(default=None)
+
+    def web(self) -> Starlette:
+        """The ASGI app: health, and Slack's requests in HTTP mode."""
+        return create_web(self.health, self.bolt if self.settings.slack.mode == "http" else None)
+
+    async def start(self) -> None:
+        """Take up what a former process left, set the beats going, and open the line to Slack."""
+        self._set_beats()
+        self.beats.start()
+        await self._resume_checks(self.clock.now())
+        if self.settings.slack.mode == "socket":
+            token = self.settings.slack.app_token
+            assert token is not None  # the settings hold it
+            self.link = SocketLink(self.bolt, token.get_secret_value(), self.client)
+            self.beats.add("socket", self.link.supervise, OFTEN)
+            await self.link.connect()
+        log.info("ready", mode=self.settings.slack.mode, accounts=sorted(self.accounts))
+
+    async def health(self) -> dict[str, str]:
+        """What is wrong now, in words; empty when the house can do its work."""
+        wrong: dict[str, str] = {}
+        if self.link is not None and not await self.link.is_connected():
+            wrong["socket"] = "not connected to Slack"
+        elif self.link is None and self.settings.slack.mode == "socket":
+            wrong["socket"] = "not connected to Slack yet"
+        if late := self.beats.late():
+            wrong["beats"] = f"late: {', '.join(late)}"
+        try:
+            async with asyncio.timeout(5):
+                await self.store.beat("health", self.clock.now())
+        except Exception as error:
+            wrong["store"] = f"cannot be written ({type(error).__name__})"
+        return wrong
+
+    async def stop(self) -> None:
+        """Stop listening, finish what was begun, keep the rest for the next start."""
+        if self.link is not None:
+            await self.link.close()
+        await self.background.drain(5)
+        await self.beats.stop(5)
+        await asyncio.gather(self.requests.executions.drain(DRAIN_SECONDS), self.jobs.looks.drain(DRAIN_SECONDS))
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(5):
+                await self.delivery.deliver()
+
+    def _set_beats(self) -> None:
+        async def run_approved() -> None:
+            await self.requests.settle_lapsed()
+            await self.requests.run_approved()
+
+        async def housekeeping() -> None:
+            await self.store.forget_drafts(self.clock.now() - DRAFTS_KEPT)
+            await self._resume_checks(self.clock.now() - CHECKS_TAKE_AT_MOST)
+
+        lease = timedelta(seconds=self.settings.jobs.lease_seconds)
+        self.beats.add("outbox", self.delivery.deliver, OFTEN)
+        self.beats.add("requests", run_approved, min(OFTEN, lease / 2))
+        self.beats.add("jobs", self.jobs.look, OFTEN)
+        self.beats.add("housekeeping", housekeeping, timedelta(minutes=10))
+
+    async def _resume_checks(self, before: datetime) -> None:
+        await self.commands.resume_checks(await self.requests.resume_checks(before))
+
+
+@contextlib.asynccontextmanager
+async def build(settings: Settings, clock: Clock, chance: Callable[[], float] = random.random) -> AsyncIterator[House]:
+    """Put the house together and take it apart again. Raises CannotStart when Slack refuses the bot token."""
+    accounts = {
+        name: open_account(name, its, settings.prices.get(its.provider, PriceList()), clock)
+        for name, its in settings.accounts.items()
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        for account in accounts.values():
+            stack.push_async_callback(account.client.aclose)
+        store = Store(SqliteDatabase(settings.database))
+        stack.callback(store.close)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        token = settings.slack.bot_token.get_secret_value()
+        # No retries of its own: a lost answer may be a message posted, and the outbox decides about that.
+        client = AsyncWebClient(
+            token=token, base_url=settings.slack.api_url, session=session, timeout=SLACK_SECONDS, retry_handlers=[]
+        )
+        me = await _who_am_i(client)
+        yield _assemble(settings, clock=clock, chance=chance, accounts=accounts, store=store, client=client, me=me)
+
+
+def _assemble(
+    settings: Settings,
+    *,
+    clock: Clock,
+    chance: Callable[[], float],
+    accounts: Mapping[str, Account],
+    store: Store,
+    client: AsyncWebClient,
+    me: AuthorizeResult,
+) -> House:
+    times = JobTimes(
+        first_poll=timedelta(seconds=settings.jobs.first_poll_seconds),
+        max_poll=timedelta(seconds=settings.jobs.max_poll_seconds),
+        deadline=timedelta(hours=settings.jobs.deadline_hours),
+        lease=timedelta(seconds=settings.jobs.lease_seconds),
+        reconcile_after=timedelta(seconds=settings.jobs.reconcile_after_seconds),
+    )
+    catalogue = built_in()
+    beats = Beats(store, clock)
+    requests = Requests(
+        store=store,
+        catalogue=catalogue,
+        accounts=accounts,
+        approvals=Approvals(tuple(settings.approvals.approvers), settings.slack.approvals_channel),
+        times=times,
+        directory=SlackDirectory(client, clock),
+        clock=clock,
+        chance=chance,
+        changed=lambda: beats.wake("outbox", "requests", "jobs"),
+    )
+    jobs = Jobs(
+        store=store, requests=requests, times=times, clock=clock, chance=chance, changed=lambda: beats.wake("jobs")
+    )
+    messages = Messages(requests)
+    background = Background()
+    front = Front(requests, catalogue, accounts, messages, background, client, str(me.team_id))
+    commands = Commands(front)
+    bolt = _bolt(settings, client, me)
+    listen(bolt, front, commands)
+    return House(
+        settings=settings,
+        clock=clock,
+        store=store,
+        client=client,
+        requests=requests,
+        jobs=jobs,
+        delivery=Delivery(store, client, messages, clock),
+        commands=commands,
+        bolt=bolt,
+        background=background,
+        beats=beats,
+        accounts=accounts,
+    )
+
+
+def _bolt(settings: Settings, client: AsyncWebClient, me: AuthorizeResult) -> AsyncApp:
+    async def authorize() -> AuthorizeResult:
+        return me  # asked once at the start: Bolt's own way asks Slack at every request
+
+    secret = settings.slack.signing_secret
+    logging.getLogger("slack_bolt.AsyncApp").addFilter(_not_about_our_own_way)
+    http = settings.slack.mode == "http"
+    return AsyncApp(
+        client=client,
+        authorize=authorize,
+        signing_secret=secret.get_secret_value() if secret is not None else "",
+        process_before_response=True,  # the listener returns soon by itself, and the answer need not be polled for
+        request_verification_enabled=http,
+        ssl_check_enabled=False,
+        url_verification_enabled=http,
+        attaching_function_token_enabled=False,
+        raise_error_for_unhandled_request=False,
+    )
+
+
+def _not_about_our_own_way(record: logging.LogRecord) -> bool:
+    """Bolt warns that it will not use the token it finds in the environment. It is not meant to."""
+    return "will be unused" not in record.getMessage() and "will be ignored" not in record.getMessage()
+
+
+async def _who_am_i(client: AsyncWebClient) -> AuthorizeResult:
+    """`auth.test`, patiently while Slack is away. Raises CannotStart when the token is refused."""
+    wait = 1.0
+    while True:
+        try:
+            answer = await client.auth_test()
+        except SlackApiError as error:
+            if slack_error(error) in _WRONG_TOKEN:
+                raise CannotStart(
+                    f"Slack refuses the bot token ({slack_error(error)}), so Postroom did not start. "
+                    "Set SLACK_BOT_TOKEN to the token under “OAuth & Permissions”; `postroom doctor` tells more."
+                ) from None
+            log.warning("slack_away", error=slack_error(error), again_in_seconds=wait)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("slack_away", error=slack_error(error), again_in_seconds=wait)
+        else:
+            return AuthorizeResult.from_auth_test_response(auth_test_response=answer, bot_token=client.token)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 60)
+
+
+async def run(settings: Settings, stopping: asyncio.Event, *, clock: Clock | None = None) -> None:
+    """Run until `stopping` is set. Raises CannotStart."""
+    async with build(settings, clock or SystemClock()) as house:
+        async with _serving(house):
+            starting = asyncio.create_task(house.start())
+            waiting = asyncio.create_task(stopping.wait())
+            await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await waiting
+            starting.cancel()
+            waiting.cancel()
+        await house.stop()
+
+
+@contextlib.asynccontextmanager
+async def _serving(house: House) -> AsyncIterator[None]:
+    settings = house.settings
+    try:
+        listening = _listen(settings.port)
+    except OSError as error:
+        if settings.slack.mode == "http":
+            raise CannotStart(
+                f"Port {settings.port} cannot be used ({error.strerror}), so Slack could not reach Postroom. "
+                "Set POSTROOM_PORT to a free port."
+            ) from None
+        log.warning(
+            "health_not_served", port=settings.port, why=error.strerror, cure="set POSTROOM_PORT to a free port"
+        )
+        yield
+        return
+    config = uvicorn.Config(house.web(), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    # The process handles its signals itself: uvicorn would take them over and raise them again at its end.
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(listening))
+        serving = asyncio.create_task(server._serve([listening]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("0.0.0.0" if port else "127.0.0.1", port))  # noqa: S104 (a proxy in front reaches it)
+        listening.listen(512)
+    except OSError:
+        listening.close()
+        raise
+    return listening

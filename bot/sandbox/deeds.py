@@ -1,0 +1,201 @@
+"""What can be done on the page, each deed as the person at the workspace would do it.
+
+A deed takes the person and the JSON that the page sent, and answers with JSON. What changes by it reaches the window
+through the change feed, as it reaches every other window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.sandbox.forms import Element, State, elements_in, typed_state
+from bot.sandbox.markup import as_typed
+from bot.sandbox.modal import Modal
+from bot.sandbox.model import Message, View
+from bot.sandbox.people import Person
+from bot.sandbox.witness import NotSeen
+
+Body = Mapping[str, Any]
+Answer = dict[str, Any]
+Deed = Callable[[Person, Body], Awaitable[Answer]]
+
+GONE = "That is not there any more. What you see now is how things stand."
+
+
+class Refused(Exception):
+    """It cannot be done; the message says why in a sentence for the person."""
+
+
+async def _type(person: Person, body: Body) -> Answer:
+    """Types into a channel or a thread."""
+    text = str(body["text"]).strip()
+    thread = _message(person, body["in"], body["thread"]) if body.get("thread") else None
+    if text:
+        words = text if text.startswith("/") else as_typed(person.workspace, text)
+        try:
+            await person.types(words, channel=str(body["in"]), thread_of=thread)
+        except PermissionError as refused:
+            raise Refused(str(refused)) from None
+    return {}
+
+
+async def _click(person: Person, body: Body) -> Answer:
+    """Presses a button. The confirmation, where there is one, was given on the page."""
+    value = str(body["value"]) if body.get("value") else None
+    target = _target(person, body)
+    await _done(person.clicks(target, str(body["action_id"]), value=value, block_id=str(body["block_id"])))
+    return {}
+
+
+async def _choose(person: Person, body: Body) -> Answer:
+    """Chooses in a menu or picker that tells the app at once."""
+    target = _target(person, body)
+    _, element = _element(target, body)
+    choice = body["value"]
+    if element["type"] != "overflow":
+        choice = _choice(person, element, choice, by_words=True)
+    await _done(person.chooses(target, str(body["action_id"]), choice, block_id=str(body["block_id"])))
+    return {}
+
+
+async def _keep(person: Person, body: Body) -> Answer:
+    """Keeps what stands in a field, without telling the app."""
+    _put(person, _target(person, body), body)
+    return {}
+
+
+async def _submit(person: Person, body: Body) -> Answer:
+    """Puts in what stands in all fields, and presses submit."""
+    modal = _modal(person, body)
+    for field in body["fields"]:
+        _put(person, modal.view, field)
+    try:
+        submission = await person.submits(modal)
+    except NotSeen:
+        raise Refused(GONE) from None
+    return {"result": submission.result}
+
+
+async def _close(person: Person, body: Body) -> Answer:
+    """Closes the modal on top, or with `all` every one of them."""
+    modal = _modal(person, body)
+    await person.closes(modal, everything=bool(body.get("all")))
+    return {}
+
+
+async def _search(person: Person, body: Body) -> Answer:
+    """Types into an external select: what the app offers for it."""
+    options = await _done(person.searches(_target(person, body), str(body["action_id"]), str(body["text"])))
+    return {"options": [{"value": one["value"], "label": one["text"]["text"]} for one in options]}
+
+
+async def _home(person: Person, body: Body) -> Answer:
+    """Opens the home tab; the app then publishes what it shows."""
+    await person.opens_home()
+    return {}
+
+
+DEEDS: Mapping[str, Deed] = MappingProxyType(
+    {
+        "type": _type,
+        "click": _click,
+        "choose": _choose,
+        "keep": _keep,
+        "submit": _submit,
+        "close": _close,
+        "search": _search,
+        "home": _home,
+    }
+)
+
+
+async def _done(deed: Awaitable[Any]) -> Any:
+    try:
+        return await deed
+    except NotSeen:
+        raise Refused(GONE) from None
+    except LookupError:
+        raise Refused("That choice is not offered any more.") from None
+    except PermissionError as refused:
+        raise Refused(str(refused)) from None
+
+
+def _target(person: Person, body: Body) -> Message | View:
+    if body.get("view"):
+        view = person.workspace.views.find(str(body["view"]))
+        if view is None or view.user != person.id:
+            raise Refused(GONE)
+        return view
+    return _message(person, body["channel"], body["ts"])
+
+
+def _message(person: Person, channel: Any, ts: Any) -> Message:
+    message = person.workspace.message(str(channel), str(ts))
+    place = person.workspace.channels.get(str(channel))
+    visible = message and place and person.id in place.members and message.ephemeral_to in {None, person.id}
+    if message is None or not visible:
+        raise Refused(GONE)
+    return message
+
+
+def _modal(person: Person, body: Body) -> Modal:
+    modal = person.modal
+    if modal is None or modal.id != str(body["view"]):
+        raise Refused(GONE)
+    return modal
+
+
+def _element(target: Message | View, body: Body) -> tuple[Element, Element]:
+    wanted = (str(body["block_id"]), str(body["action_id"]))
+    for block, element in elements_in(target.blocks):
+        if (block["block_id"], element.get("action_id")) == wanted:
+            return block, element
+    raise Refused(GONE)
+
+
+def _put(person: Person, target: Message | View, body: Body) -> None:
+    try:
+        block, element = _element(target, body)
+    except Refused:
+        return  # The app has changed the form meanwhile; a field that is gone has nothing to keep.
+    place = (block["block_id"], element["action_id"])
+    state = _state(person, element, body["value"])
+    if state is None or target.typed.get(place) == state:
+        return
+    if isinstance(target, Message):
+        person.workspace.type_into(target, place, state)
+    else:
+        person.workspace.views.type_into(target, place, state)
+
+
+def _state(person: Person, element: Element, value: Any) -> State | None:
+    if element["type"] == "file_input":
+        return None
+    if element["type"].endswith("external_select") and value:
+        picked = value if isinstance(value, list) else [value]
+        options = [_option(str(one["value"]), str(one["label"])) for one in picked]
+        return typed_state(element | {"options": options}, _choice(person, element, value))
+    try:
+        return typed_state(element, _choice(person, element, value))
+    except LookupError:
+        return None  # The choices have changed meanwhile.
+
+
+def _choice(person: Person, element: Element, value: Any, *, by_words: bool = False) -> Any:
+    """What the page sent, as `Person` takes it. by_words: found options by their label, as a search finds them."""
+    if value in (None, "", []):
+        return None
+    if element["type"].endswith("external_select"):
+        key = "label" if by_words else "value"
+        return [str(one[key]) for one in value] if isinstance(value, list) else str(value[key])
+    if element["type"] == "datetimepicker":
+        return datetime.fromisoformat(str(value)).replace(tzinfo=ZoneInfo(person.user.tz))
+    return value
+
+
+def _option(value: str, label: str) -> dict[str, Any]:
+    return {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": value}

@@ -1,0 +1,141 @@
+"""Everything that time causes: APScheduler's beats, each with a heartbeat in the store.
+
+A beat runs at its interval, at the moment its last run asked for, and at once when it is woken because there is work.
+It never runs twice at the same time, and one that raises is logged, counted, and beats again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from providers.accounts import Clock
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_EVERY = timedelta(seconds=5)
+"""A beat that runs more often than this is noted in the store only so often."""
+LATE_AFTER = 3
+LATE_GRACE = timedelta(seconds=15)
+"""A beat is late when it has not run to its end for that many intervals and this much more."""
+SOONEST = timedelta(milliseconds=20)
+
+
+@dataclass(slots=True)
+class _Beat:
+    name: str
+    run: Callable[[], Awaitable[datetime | None]]
+    every: timedelta
+    task: asyncio.Task[None] | None = None
+    again: bool = False
+    failures: int = 0
+    last: datetime | None = None
+    noted: datetime | None = field(default=None)
+
+
+class Beats:
+    """The beats of the house."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._beats: dict[str, _Beat] = {}
+        self._stopping = False
+
+    def add(self, name: str, run: Callable[[], Awaitable[datetime | None]], every: timedelta) -> None:
+        """Call `run` every `every`; what it returns is when it wants to be called at the latest (None: no wish)."""
+        self._beats[name] = _Beat(name, run, every)
+
+    def start(self) -> None:
+        """Begin to beat; every beat runs once at once."""
+        for beat in self._beats.values():
+            beat.last = self._clock.now()
+            self._scheduler.add_job(
+                self._tick,
+                "interval",
+                args=[beat.name],
+                seconds=beat.every.total_seconds(),
+                id=beat.name,
+                misfire_grace_time=None,
+                coalesce=True,
+            )
+        self._scheduler.start()
+        self.wake(*self._beats)
+
+    def wake(self, *names: str) -> None:
+        """There is work for these beats now. Cheap: may be called on every change."""
+        for name in names:
+            beat = self._beats.get(name)
+            if beat is None or self._stopping:
+                continue
+            if beat.task is not None and not beat.task.done():
+                beat.again = True
+            else:
+                beat.task = asyncio.create_task(self._run(beat), name=f"beat:{name}")
+
+    def late(self) -> list[str]:
+        """The beats that should have run to their end by now and have not."""
+        now = self._clock.now()
+        grace = timedelta(seconds=15)
+        return [
+            b.name for b in self._beats.values() if b.last is not None and now - b.last > LATE_AFTER * b.every + grace
+        ]
+
+    def failures(self) -> dict[str, int]:
+        """How often each beat has raised since the start."""
+        return {beat.name: beat.failures for beat in self._beats.values()}
+
+    async def stop(self, seconds: float) -> None:
+        """Let running beats come to their end, for at most `seconds`."""
+        self._stopping = True
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        running = [beat.task for beat in self._beats.values() if beat.task is not None and not beat.task.done()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _tick(self, name: str) -> None:
+        self.wake(name)  # a coroutine function: APScheduler would run a plain one in a thread
+
+    async def _run(self, beat: _Beat) -> None:
+        wanted: datetime | None = None
+        while True:
+            beat.again = False
+            try:
+                wanted = await beat.run()
+                await self._note(beat)
+            except Exception:
+                beat.failures += 1
+                wanted = None
+                log.exception("beat_broke", beat=beat.name, failures=beat.failures)
+                break
+            if not beat.again:
+                break
+        if wanted is not None and not self._stopping:
+            soonest = datetime.now(wanted.tzinfo) + SOONEST
+            self._scheduler.add_job(
+                self._tick,
+                "date",
+                args=[beat.name],
+                run_date=max(wanted, soonest),
+                id=f"{beat.name}:due",
+                replace_existing=True,
+                misfire_grace_time=None,
+            )
+
+    async def _note(self, beat: _Beat) -> None:
+        now = self._clock.now()
+        beat.last = now
+        if beat.noted is None or now - beat.noted >= HEARTBEAT_EVERY:
+            beat.noted = now
+            await self._store.beat(beat.name, now)

@@ -1,0 +1,528 @@
+"""The life of a request: drafted, checked, asked, decided, run, and settled when nobody could tell. No Slack here.
+
+What a person must be told at once is raised as `Sorry`; what the thread is told is committed together with the change
+that causes it, as notes whose facts `handlers/slack/messages.py` puts into words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from handlers.background import Background
+from handlers.policy import Approvals, JobTimes, state_after_asking, wait_before_poll, why_not
+from providers.accounts import Account, Clock
+from providers.action import Action, Done, Failed, Item, ItemState, Outcome, Pending, Quote, Refused, Unknown
+from providers.catalogue import Catalogue
+from providers.errors import OutcomeUnknown, ProviderError
+from storage.records import (
+    Fact,
+    Job,
+    JobKind,
+    MessageKind,
+    NewMessage,
+    Request,
+    RequestState,
+    Verdict,
+    Vote,
+    new_id,
+)
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+POSTROOM = "postroom"
+"""The actor in the audit when nobody clicked: time passed, or the provider answered."""
+
+_TOO_LATE = {
+    RequestState.DENIED: "{who} has already denied this. Nothing was changed.",
+    RequestState.CANCELLED: "{who} has cancelled this request. Nothing was changed.",
+    RequestState.EXPIRED: "This request has expired. Nothing was changed: ask again if it is still wanted.",
+    RequestState.AWAITING: "This request has changed meanwhile. Nothing was decided: read the new card.",
+}
+_UNDER_WAY_DECIDED = "{who} has already approved this. Nothing was changed; its thread tells how it goes."
+_UNDER_WAY = "This is already under way. Nothing was changed; its thread tells how it goes."
+
+_OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+
+
+class Sorry(Exception):
+    """The answer for one person: what happened, what was not done, what to do now. Plain text.
+
+    `who` is a person's id; where the sentence says `{who}`, their name is put.
+    """
+
+    def __init__(self, sentence: str, who: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.who = who
+
+
+class Directory(Protocol):
+    """Who belongs to which user group, as things are now (at most a minute old)."""
+
+    async def members(self, group: str) -> frozenset[str]:
+        """The user ids in a user group. Raises DirectoryUnavailable when nobody can say."""
+        ...
+
+
+class DirectoryUnavailable(Exception):
+    """The workspace did not say who is in a group, so nobody can be authorised by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, from where: ids of the workspace, the person and the channel."""
+
+    team: str
+    user: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the requester is shown before asking: the quote, or the problems by field (empty name: the whole)."""
+
+    draft: Request
+    action: Action
+    quote: Quote | None
+    problems: Mapping[str, str]
+    cure: str = ""
+
+
+class Requests:
+    """Everything that can happen to a request, each a method that a listener or a beat calls."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        catalogue: Catalogue,
+        accounts: Mapping[str, Account],
+        approvals: Approvals,
+        times: JobTimes,
+        directory: Directory,
+        clock: Clock,
+        chance: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        """`chance` gives a random number in [0, 1); `changed` is called after each commit that owes work to a beat."""
+        self._store = store
+        self._catalogue = catalogue
+        self._accounts = accounts
+        self.approvals = approvals
+        self._times = times
+        self._directory = directory
+        self._clock = clock
+        self._chance = chance
+        self._changed = changed
+        self.executions = Background(at_once=1000)
+        self._accounts_running: set[str] = set()
+
+    # Asking.
+
+    async def draft(self, command: str, asker: Asker) -> Request:
+        """Remember that somebody opened a form, so that the form itself carries only an opaque id."""
+        now = self._clock.now()
+        request = Request(
+            id=new_id("req"),
+            team=asker.team,
+            requester=asker.user,
+            channel=asker.channel,
+            command=command,
+            created_at=now,
+            updated_at=now,
+        )
+        await self._store.create_draft(request)
+        return request
+
+    async def own_draft(self, draft_id: str, by: str) -> Request:
+        """The draft behind a form, provided it is `by`'s and still a draft. Raises Sorry otherwise."""
+        request = await self._store.request(draft_id)
+        if request is None or request.requester != by:
+            raise Sorry("This form has expired, so nothing was asked. Type the command again to get a fresh one.")
+        if request.state is not RequestState.DRAFT:
+            raise Sorry("You have already sent this request; it was not sent again. Its thread tells how it goes.")
+        return request
+
+    async def fill(self, draft: Request, action: Action, *, account: str, reason: str, view_id: str) -> Request:
+        """Keep what was typed, durably, before the person is told that it is being checked. Raises Sorry."""
+        filled = await self._store.fill_draft(
+            draft.id,
+            by=draft.requester,
+            provider=action.provider,
+            account=account,
+            given=action.model_dump(mode="json"),
+            reason=reason,
+            view_id=view_id,
+            now=self._clock.now(),
+        )
+        if filled is None:
+            raise Sorry("You have already sent this request; it was not sent again. Its thread tells how it goes.")
+        return filled
+
+    async def review(self, draft: Request) -> Review | None:
+        """Ask the provider whether it can work and what it costs. None when the form was edited meanwhile."""
+        assert draft.checking_since is not None
+        action = self.action_of(draft)
+        account = self._account_of(draft)
+        quote, problems, cure = None, dict[str, str](), ""
+        try:
+            await action.check(account.client)
+            quote = await action.quote(account.client, account.prices)
+        except Refused as refused:
+            problems = refused.problems
+        except ProviderError as error:
+            log.warning("check_failed", request_id=draft.id, account=account.name, detail=error.detail)
+            problems, cure = {"": f"{error.sentence} Nothing was asked."}, error.cure
+        checked = await self._store.finish_check(
+            draft.id,
+            checking_since=draft.checking_since,
+            quote=None if quote is None else quote.model_dump(mode="json"),
+            fingerprint="" if problems else action.fingerprint(account.name, quote),
+            now=self._clock.now(),
+        )
+        return None if checked is None else Review(checked, action, quote, problems, cure)
+
+    async def submit(self, draft_id: str, by: str) -> Request:
+        """The requester confirms what was shown. On disk when this returns. Raises Sorry."""
+        draft = await self.own_draft(draft_id, by)
+        action = self.action_of(draft)
+        to = state_after_asking(action.effect)
+        request = await self._store.submit(
+            draft_id,
+            by=by,
+            to=to,
+            fact=Fact(by, "asked", {"input": draft.input, "quote": draft.quote, "account": draft.account}),
+            messages=self._first_messages(draft, to),
+            now=self._clock.now(),
+        )
+        if request is None:
+            raise Sorry("This form was changed or sent from another window, so nothing was asked. Open a fresh one.")
+        self._changed()
+        return request
+
+    # Deciding.
+
+    async def decide(self, request_id: str, by: str, verdict: Verdict, *, seen: str, reason: str = "") -> Request:
+        """Somebody says yes or no to what they saw (`seen`: the card's fingerprint). Raises Sorry."""
+        request = await self.deciding(request_id, by, seen=seen)
+        now = self._clock.now()
+        said = "approved" if verdict is Verdict.APPROVE else "denied"
+        decided = await self._store.cast_vote(
+            Vote(request_id, by, verdict, request.fingerprint, now, reason),
+            fact=Fact(by, said, {"fingerprint": request.fingerprint, "reason": reason}),
+            messages=[_note(request, said, by=by, reason=reason)],
+        )
+        if decided is None:
+            raise await self._too_late(request_id)
+        self._changed()
+        return decided
+
+    async def deciding(self, request_id: str, by: str, *, seen: str) -> Request:
+        """The request, if `by` may decide it and it still waits as they saw it. Raises Sorry."""
+        request = await self._found(request_id)
+        await self._entitled(request, by, "decide")
+        if request.state is not RequestState.AWAITING:
+            raise await self._too_late(request_id)
+        if not seen or not request.fingerprint.startswith(seen):
+            raise Sorry("This request has changed since that card was shown. Nothing was decided: read the new card.")
+        return request
+
+    async def cancel(self, request_id: str, by: str) -> Request:
+        """The requester takes a waiting request back. Raises Sorry."""
+        request = await self._found(request_id)
+        if request.requester != by:
+            raise Sorry("Only {who}, who asked for this, can cancel it. Nothing was changed.", request.requester)
+        cancelled = await self._store.cancel(
+            request_id,
+            by=by,
+            fact=Fact(by, "cancelled"),
+            messages=[_note(request, "cancelled", by=by)],
+            now=self._clock.now(),
+        )
+        if cancelled is None:
+            raise await self._too_late(request_id)
+        self._changed()
+        return cancelled
+
+    async def open_requests(self) -> list[Request]:
+        """What was asked and is not finished, newest first."""
+        return await self._store.open_requests()
+
+    async def requests_of(self, user: str, limit: int) -> list[Request]:
+        """What one person asked, newest first."""
+        return await self._store.requests_of(user, limit)
+
+    async def approvers(self) -> frozenset[str]:
+        """Everybody who may decide now. Raises DirectoryUnavailable."""
+        groups = await asyncio.gather(*(self._directory.members(group) for group in self.approvals.groups))
+        return frozenset(self.approvals.users).union(*groups)
+
+    # Running: the one spend path.
+
+    async def run_approved(self) -> None:
+        """Set going what was approved: each account in a task of its own, one request at a time, the oldest first."""
+        for account in {request.account for request in await self._store.approved()} - self._accounts_running:
+            self._accounts_running.add(account)
+            self.executions.spawn(self._run_account(account))
+
+    async def _run_account(self, account: str) -> None:
+        try:
+            for request in await self._store.approved():
+                if request.account == account:
+                    await self.execute(request)
+        finally:
+            self._accounts_running.discard(account)
+        self._changed()
+
+    async def execute(self, request: Request) -> None:
+        """Send what was approved, at most once: the intent is on disk before the call, the outcome after it."""
+        try:
+            action, account = self.action_of(request), self._account_of(request)
+        except Sorry as sorry:
+            failed = Failed(summary=sorry.sentence, cure="Ask again with the command.")
+            await self.conclude(request, failed, expect=[RequestState.APPROVED])
+            return
+        quote = await action.quote(account.client, account.prices)
+        if action.fingerprint(account.name, quote) != request.fingerprint:
+            await self._reopen(request, action, account, quote)
+            return
+        now = self._clock.now()
+        key = f"{request.id}#1"
+        begun = await self._store.begin_execution(
+            request.id, key=key, lease_until=now + self._times.lease, fact=Fact(POSTROOM, "sent", {"key": key}), now=now
+        )
+        if begun is None:
+            return
+        async with self._lease_kept(request.id):
+            outcome = await self._run_once(action, account, key, request.id)
+        # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.
+        await self.conclude(begun, outcome, expect=[RequestState.EXECUTING, RequestState.UNKNOWN])
+
+    async def resume_checks(self, before: datetime) -> list[Request]:
+        """The drafts whose check began before `before` and never ended, now ours to check again."""
+        now = self._clock.now()
+        taken = [
+            await self._store.resume_check(draft.id, checking_since=draft.checking_since, now=now)
+            for draft in await self._store.interrupted_checks(before)
+            if draft.checking_since is not None
+        ]
+        return [draft for draft in taken if draft is not None]
+
+    async def settle_lapsed(self) -> None:
+        """Requests whose process died between the intent and the outcome: unknown, and looked up from now on."""
+        for request in await self._store.lapsed_executions(self._clock.now()):
+            outcome = Unknown(summary="Postroom was stopped while it was sending this, so nobody heard the answer.")
+            await self.conclude(request, outcome, expect=[RequestState.EXECUTING])
+
+    async def settle(self, request_id: str, by: str, answer: str) -> Request:
+        """A person says what became of an unknown outcome: `happened`, `did_not`, or `wait` (keep looking)."""
+        request = await self._found(request_id)
+        await self._entitled(request, by, "settle", requester_may=True)
+        if request.state is not RequestState.UNKNOWN or not request.asks_person:
+            raise await self._too_late(request_id)
+        now = self._clock.now()
+        before = self.outcome_of(request)
+        job: Job | None = None
+        outcome: Outcome
+        if answer == "happened":
+            to, outcome = RequestState.SUCCEEDED, Done(summary="A person looked and says that it happened.")
+        elif answer == "did_not":
+            cure = "Ask again with the command if it is still wanted."
+            to, outcome = RequestState.FAILED, Failed(summary="A person looked: it did not happen.", cure=cure)
+        else:
+            ref = before.ref if isinstance(before, Unknown) else None
+            kind = JobKind.POLL if ref else JobKind.RECONCILE
+            to = RequestState.WORKING if ref else RequestState.UNKNOWN
+            outcome = Pending(ref=ref, progress="Watching it again.") if ref else Unknown(summary="Looking again.")
+            job = self._job(request, kind, ref or {}, now, self._times.deadline if ref else self._times.reconcile_after)
+        settled = await self._store.conclude(
+            request_id,
+            expect=[RequestState.UNKNOWN],
+            to=to,
+            outcome=outcome.model_dump(mode="json"),
+            fact=Fact(by, "settled", {"answer": answer}),
+            messages=[_note(request, "settled", by=by, answer=answer)],
+            now=now,
+            job=job,
+        )
+        if settled is None:
+            raise await self._too_late(request_id)
+        self._changed()
+        return settled
+
+    # What others need to know of a request.
+
+    def action_of(self, request: Request) -> Action:
+        """The action a request was made of. Raises Sorry when this version can no longer read it."""
+        kind = self._catalogue.action(request.command, request.provider)
+        try:
+            if kind is not None:
+                return kind.model_validate(dict(request.input))
+        except ValidationError as error:
+            log.warning("input_unreadable", request_id=request.id, errors=error.error_count())
+        raise Sorry("This was asked from another version of Postroom, which this one cannot read. Nothing was done.")
+
+    @staticmethod
+    def outcome_of(request: Request) -> Outcome | None:
+        """What is known of how it went so far."""
+        return None if request.outcome is None else _OUTCOME.validate_python(dict(request.outcome))
+
+    async def conclude(self, request: Request, outcome: Outcome, *, expect: Sequence[RequestState]) -> bool:
+        """Record what running, polling or looking up told; False when somebody else was first."""
+        now = self._clock.now()
+        job: Job | None = None
+        match outcome:
+            case Done():
+                to, fact = RequestState.SUCCEEDED, "done"
+            case Failed():
+                to, fact = RequestState.FAILED, "failed"
+            case Pending():
+                to, fact = RequestState.WORKING, "accepted"
+                job = self._job(request, JobKind.POLL, outcome.ref, now, self._times.deadline)
+            case Unknown():
+                to, fact = RequestState.UNKNOWN, "unknown"
+                job = self._job(request, JobKind.RECONCILE, {}, now, self._times.reconcile_after)
+        concluded = await self._store.conclude(
+            request.id,
+            expect=expect,
+            to=to,
+            outcome=outcome.model_dump(mode="json"),
+            fact=Fact(POSTROOM, fact, {"outcome": outcome.model_dump(mode="json")}),
+            messages=[_note(request, fact, outcome=outcome)],
+            now=now,
+            job=job,
+        )
+        if concluded is not None:
+            self._changed()
+        return concluded is not None
+
+    async def ask_person(self, request: Request, outcome: Unknown, fact: str) -> None:
+        """Stop looking and ask: the evidence and the buttons are on the request's card."""
+        concluded = await self._store.conclude(
+            request.id,
+            expect=[RequestState.WORKING, RequestState.UNKNOWN],
+            to=RequestState.UNKNOWN,
+            outcome=outcome.model_dump(mode="json"),
+            fact=Fact(POSTROOM, fact, {"evidence": outcome.evidence}),
+            messages=[_note(request, fact, outcome=outcome)],
+            now=self._clock.now(),
+            asks_person=True,
+        )
+        if concluded is not None:
+            self._changed()
+
+    # Below: the steps.
+
+    def account_named(self, name: str) -> Account:
+        """The account of the settings; raises Sorry when it is no longer there."""
+        account = self._accounts.get(name)
+        if account is None:
+            raise Sorry(f"The account {name} is no longer in Postroom's settings. Nothing was done.")
+        return account
+
+    def _account_of(self, request: Request) -> Account:
+        account = self.account_named(request.account)
+        if account.provider != request.provider:
+            raise Sorry(f"The account {request.account} is now at another provider. Nothing was done.")
+        return account
+
+    async def _found(self, request_id: str) -> Request:
+        request = await self._store.request(request_id)
+        if request is None or request.state is RequestState.DRAFT:
+            raise Sorry("Postroom does not know this request (any more). Nothing was changed.")
+        return request
+
+    async def _entitled(self, request: Request, by: str, what: str, *, requester_may: bool = False) -> None:
+        try:
+            entitled = await self.approvers()
+        except DirectoryUnavailable as error:
+            raise Sorry(
+                "Slack did not say who may decide, so your click was not taken. Try again in a minute."
+            ) from error
+        why = why_not(by, "" if requester_may else request.requester, entitled)
+        if why is not None:
+            await self._store.note_fact(
+                request.id, Fact(by, "click_refused", {"wanted": what, "why": why}), self._clock.now()
+            )
+            raise Sorry(why)
+
+    async def _too_late(self, request_id: str) -> Sorry:
+        request = await self._store.request(request_id)
+        if request is None:
+            return Sorry("Postroom does not know this request (any more). Nothing was changed.")
+        sentence = _TOO_LATE.get(request.state)
+        if sentence is None:
+            sentence = _UNDER_WAY_DECIDED if request.decided_by else _UNDER_WAY
+        return Sorry(sentence, request.decided_by)
+
+    def _first_messages(self, draft: Request, to: RequestState) -> list[NewMessage]:
+        messages = [NewMessage(MessageKind.PARENT, draft.channel)]
+        if to is RequestState.AWAITING:
+            messages.append(NewMessage(MessageKind.CARD, self.approvals.channel))
+            messages.append(_note(draft, "asked", approvers=list(self.approvals.approvers)))
+        return messages
+
+    async def _reopen(self, request: Request, action: Action, account: Account, quote: Quote | None) -> None:
+        """The price moved since the decision: the vote is void, and the card asks again with the new figures."""
+        new = None if quote is None else quote.model_dump(mode="json")
+        reopened = await self._store.reopen(
+            request.id,
+            quote=new,
+            fingerprint=action.fingerprint(account.name, quote),
+            fact=Fact(POSTROOM, "reopened", {"old": request.quote, "new": new}),
+            messages=[_note(request, "reopened", old=request.quote, new=new)],
+            now=self._clock.now(),
+        )
+        if reopened is not None:
+            self._changed()
+
+    async def _run_once(self, action: Action, account: Account, key: str, request_id: str) -> Outcome:
+        try:
+            return await action.run(account.client, key)
+        except OutcomeUnknown as error:
+            log.warning("outcome_unknown", request_id=request_id, account=account.name, detail=error.detail)
+            return Unknown(summary=error.sentence, evidence=error.detail)
+        except ProviderError as error:
+            log.warning("not_executed", request_id=request_id, account=account.name, detail=error.detail)
+            items = tuple(Item(name=name, state=ItemState.NOT_DONE) for name in action.subjects())
+            return Failed(summary=error.sentence, cure=error.cure, items=items)
+        except Exception:
+            # A fault of ours after the intent was written: the call may have been sent, so it counts as unclear.
+            log.exception("execution_broke", request_id=request_id, account=account.name)
+            return Unknown(summary="Postroom broke while it was sending this, so the answer was lost.")
+
+    def _job(self, request: Request, kind: JobKind, ref: Mapping[str, Any], now: datetime, patience: Any) -> Job:
+        wait = wait_before_poll(0, self._times, self._chance())
+        return Job(request.id, request.account, kind, ref, now + wait, now + patience, now)
+
+    @contextlib.asynccontextmanager
+    async def _lease_kept(self, request_id: str) -> Any:
+        """While the call is under way, say so in the store, so that no other process thinks that we died."""
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(self._times.lease.total_seconds() / 3)
+                await self._store.keep_lease(request_id, self._clock.now() + self._times.lease)
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+
+
+def _note(request: Request, fact: str, *, outcome: Outcome | None = None, **particulars: Any) -> NewMessage:
+    """A line for the thread: the fact and its particulars, to be put into words when it is delivered."""
+    told = {} if outcome is None else {"outcome": outcome.model_dump(mode="json")}
+    return NewMessage(MessageKind.NOTE, request.channel, {"fact": fact, **particulars, **told})

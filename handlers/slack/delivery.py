@@ -1,0 +1,206 @@
+"""The outbox's end: what is owed to Slack is posted, once, in order, however often Slack or we fall over.
+
+That a post was begun is on disk before it is sent. If its end was never heard, the channel is read first
+(`conversations.history` / `conversations.replies` with metadata) and the message is posted only if it is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from handlers.slack.front import slack_error
+from handlers.slack.messages import Messages, Rendered
+from providers.accounts import Clock
+from storage.records import MessageKind, NewMessage
+from storage.store import Owed, Store
+
+log = structlog.get_logger(__name__)
+
+METADATA = "postroom_message"
+"""The event_type of our messages' metadata; its payload is `{"id": …}`, the outbox id and nothing else."""
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+LOOK_BACK = timedelta(minutes=10)
+"""How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
+LOOK_PAGES = 20
+LEASE = timedelta(seconds=60)
+
+_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+_TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
+_MAYBE_DONE = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    channel: str
+    ts: str
+
+
+class Delivery:
+    """Posts what the outbox owes."""
+
+    def __init__(self, store: Store, client: AsyncWebClient, messages: Messages, clock: Clock) -> None:
+        """`client` must not retry by itself (`retry_handlers=[]`): a lost answer is looked up, never sent blindly."""
+        self._store = store
+        self._client = client
+        self._messages = messages
+        self._clock = clock
+        self._closed_until: dict[str, datetime] = {}
+
+    async def deliver(self) -> datetime | None:
+        """Post everything that is due; returns when the next message may be tried (None: nothing is owed)."""
+        while True:
+            now = self._clock.now()
+            claimed = await self._store.claim_owed_messages(now, now + LEASE)
+            if not claimed:
+                return await self._store.next_message_due()
+            await asyncio.gather(*(self._deliver_one(owed) for owed in claimed))
+
+    async def _deliver_one(self, owed: Owed) -> None:
+        message = owed.message
+        wait = self._closed_until.get(message.posted_in or message.channel)
+        if wait is not None and wait > self._clock.now():
+            await self._store.message_postponed(message, due_at=wait, maybe_posted=owed.begun_before)
+            return
+        try:
+            place = await self._put(owed, self._messages.render(message, owed.request))
+        except SlackApiError as error:
+            await self._refused(owed, error)
+        except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            never_sent = isinstance(error, aiohttp.ClientConnectorError)
+            await self._later(owed, error, maybe_posted=owed.begun_before or not never_sent)
+        except Exception as error:
+            # One message that cannot be shown must not keep back the others.
+            log.exception("message_broke", message_id=message.id, request_id=message.request_id)
+            await self._later(owed, error, maybe_posted=True)
+        else:
+            await self._store.message_sent(message, ts=place.ts, posted_in=place.channel)
+
+    async def _put(self, owed: Owed, shown: Rendered) -> _Place:
+        message = owed.message
+        place = _Place(message.posted_in, message.ts) if message.ts else None
+        if place is None and owed.begun_before:
+            place = await self._find(owed)
+            if place is not None and message.kind is MessageKind.NOTE:
+                return place  # a note never changes: it is there, so it was said
+        if place is not None:
+            await self._update(place, shown)
+            return place
+        return await self._post(owed, shown)
+
+    async def _post(self, owed: Owed, shown: Rendered) -> _Place:
+        thread = owed.parent if owed.message.kind is MessageKind.NOTE else None
+        arguments: dict[str, Any] = {
+            "channel": thread.posted_in if thread is not None else owed.message.channel,
+            "text": shown.text,
+            "thread_ts": thread.ts if thread is not None else None,
+            "metadata": {"event_type": METADATA, "event_payload": {"id": owed.message.id}},
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        try:
+            answer = await self._client.chat_postMessage(blocks=shown.blocks, **arguments)
+        except SlackApiError as error:
+            if slack_error(error) not in _TOO_RICH:
+                raise
+            log.error("blocks_refused", message_id=owed.message.id, error=slack_error(error))
+            answer = await self._client.chat_postMessage(**arguments)
+        return _Place(str(answer["channel"]), str(answer["ts"]))
+
+    async def _update(self, place: _Place, shown: Rendered) -> None:
+        try:
+            await self._client.chat_update(channel=place.channel, ts=place.ts, text=shown.text, blocks=shown.blocks)
+        except SlackApiError as error:
+            if slack_error(error) not in _TOO_RICH:
+                raise
+            log.error("blocks_refused", ts=place.ts, error=slack_error(error))
+            await self._client.chat_update(channel=place.channel, ts=place.ts, text=shown.text)
+
+    async def _find(self, owed: Owed) -> _Place | None:
+        """Look whether an earlier attempt posted the message after all."""
+        message = owed.message
+        thread = owed.parent if message.kind is MessageKind.NOTE else None
+        channel = thread.posted_in if thread is not None else message.channel
+        if channel.startswith("U"):
+            opened = await self._client.conversations_open(users=channel)
+            channel = str(opened["channel"]["id"])
+        arguments: dict[str, Any] = {
+            "channel": channel,
+            "oldest": f"{(message.created_at - LOOK_BACK).timestamp():.6f}",
+            "include_all_metadata": True,
+            "limit": 200,
+        }
+        cursor = ""
+        for _ in range(LOOK_PAGES):
+            if thread is not None:
+                page = await self._client.conversations_replies(ts=thread.ts, cursor=cursor, **arguments)
+            else:
+                page = await self._client.conversations_history(cursor=cursor, **arguments)
+            for posted in page.get("messages") or []:
+                metadata = posted.get("metadata") or {}
+                if (metadata.get("event_payload") or {}).get("id") == message.id:
+                    return _Place(channel, str(posted["ts"]))
+            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return None
+        return None
+
+    async def _refused(self, owed: Owed, error: SlackApiError) -> None:
+        message, word = owed.message, slack_error(error)
+        if error.response.status_code == 429 or word in ("ratelimited", "rate_limited"):
+            await self._rate_limited(owed, error)
+        elif word in _GONE and message.ts:
+            log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
+            await self._store.message_postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
+        elif word in _NO_WAY_IN and message.kind is not MessageKind.CARD and not message.channel.startswith("U"):
+            # Somebody asked where Postroom is not a member: the story is then told to them in person.
+            log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)
+            await self._store.message_postponed(
+                message, due_at=self._clock.now(), maybe_posted=False, channel=owed.request.requester
+            )
+        else:
+            maybe = word in _MAYBE_DONE or error.response.status_code >= 500
+            if message.kind is MessageKind.CARD and message.attempts == 1 and not maybe:
+                await self._store.owe_note(
+                    message.request_id,
+                    NewMessage(MessageKind.NOTE, owed.request.channel, {"fact": "card_not_posted", "error": word}),
+                    self._clock.now(),
+                )
+            await self._later(owed, error, maybe_posted=owed.begun_before or maybe)
+
+    async def _rate_limited(self, owed: Owed, error: SlackApiError) -> None:
+        message = owed.message
+        try:
+            seconds = float(error.response.headers.get("Retry-After", FIRST_RETRY))
+        except (TypeError, ValueError):
+            seconds = FIRST_RETRY
+        until = self._clock.now() + timedelta(seconds=seconds)
+        self._closed_until[message.posted_in or message.channel] = until
+        log.info("slack_rate_limited", channel=message.channel, seconds=seconds)
+        await self._store.message_postponed(message, due_at=until, maybe_posted=owed.begun_before)
+
+    async def _later(self, owed: Owed, error: Exception, *, maybe_posted: bool) -> None:
+        message = owed.message
+        seconds = min(FIRST_RETRY * 2 ** min(message.attempts - 1, 16), LONGEST_RETRY)
+        log.warning(
+            "message_not_delivered",
+            message_id=message.id,
+            request_id=message.request_id,
+            attempt=message.attempts,
+            error=slack_error(error),
+            again_in_seconds=seconds,
+        )
+        due = self._clock.now() + timedelta(seconds=seconds)
+        await self._store.message_postponed(message, due_at=due, maybe_posted=maybe_posted)

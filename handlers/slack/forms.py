@@ -1,0 +1,375 @@
+"""From an action to a modal and back: a pydantic field becomes a Block Kit input, its error stands under that input.
+
+Where a field of a form comes from: `fields_of` walks the action's own fields in order; the account and the reason are
+added around them here. block_id is the field's name, so Slack puts each error where it belongs.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import slackblocks as sb
+from pydantic import EmailStr, HttpUrl, ValidationError
+from pydantic.fields import FieldInfo
+
+from handlers.slack.messages import answer_lines, quote_lines, total
+from handlers.slack.words import clip, either, escape, paragraphs, plain, section, small, whoever
+from providers.accounts import Account
+from providers.action import Action, Outcome, Quote
+
+VALUE = "value"
+"""The action_id of every input: with block_id the field's name, Slack keeps what was typed over an update."""
+LONGEST_REASON = 500
+LONGEST_TEXT = 3000
+"""Slack's limit on what a person can type into one input."""
+MOST_RADIO = 5
+"""Up to this many choices are shown at once; more become a menu."""
+MOST_CHECKBOXES = 10
+LONGEST_TITLE = 24
+
+View = dict[str, Any]
+
+
+class FormError(Exception):
+    """What was typed cannot be taken; `errors` has a sentence for each field's name."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("; ".join(errors.values()))
+        self.errors = dict(errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A form that was read and found valid."""
+
+    action: Action
+    account: str
+    reason: str
+
+
+def form(
+    action: type[Action],
+    draft_id: str,
+    accounts: Sequence[Account],
+    *,
+    values: Mapping[str, Any] | None = None,
+    account: str = "",
+    reason: str = "",
+    problem: str = "",
+) -> View:
+    """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text."""
+    values = values or {}
+    blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
+    blocks.append(_account_input(accounts, account))
+    blocks.extend(_input(name, field, values.get(name)) for name, field in fields_of(action))
+    if action.effect.needs_decision:
+        blocks.append(_reason_input(reason))
+    submit = "Review" if action.effect.needs_decision else "Go"
+    return _modal(action.command, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
+
+
+def read(action: type[Action], accounts: Sequence[Account], values: Mapping[str, Any]) -> Filled:
+    """What a person put into the form (`view.state.values`). Raises FormError with a sentence under each field."""
+    errors: dict[str, str] = {}
+    account = _state(values, "account") or (accounts[0].name if len(accounts) == 1 else "")
+    if account not in [one.name for one in accounts]:
+        errors["account"] = "Choose one of the accounts."
+    reason = str(_state(values, "reason") or "").strip()
+    if action.effect.needs_decision:
+        if not reason:
+            errors["reason"] = "Say in a few words what it is for; those who decide read it."
+        elif len(reason) > LONGEST_REASON:
+            errors["reason"] = f"This has {len(reason)} characters; at most {LONGEST_REASON} fit."
+    typed = typed_values(action, values)
+    try:
+        made = action.model_validate(typed)
+    except ValidationError as error:
+        raise FormError(_sentences(error) | errors) from None
+    if errors:
+        raise FormError(errors)
+    return Filled(made, account, reason)
+
+
+def typed_values(action: type[Action], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was put into the fields, unjudged: what was left empty is not there, so that its default holds."""
+    typed: dict[str, Any] = {}
+    for name, field in fields_of(action):
+        value = _state(values, name)
+        if _bare(field.annotation) is bool:
+            value = bool(value)
+        if value is not None:
+            typed[name] = value
+    return typed
+
+
+def from_words(action: type[Action], words: Sequence[str]) -> Action:
+    """The action that the words after a command make by themselves. Raises FormError where they do not suffice."""
+    try:
+        return action.model_validate(action.prefill(words))
+    except ValidationError as error:
+        raise FormError(_sentences(error)) from None
+
+
+def fields_of(action: type[Action]) -> list[tuple[str, FieldInfo]]:
+    """The fields people are asked for, in the order in which the class declares them."""
+    return [(name, field) for name, field in action.model_fields.items() if not action.is_hidden(name)]
+
+
+def checking(action: type[Action], what: str) -> View:
+    """The modal while the provider is being asked. Plain text."""
+    blocks = [
+        section(f":hourglass_flowing_sand: {escape(what)}"),
+        small("You can leave this open: it goes on by itself."),
+    ]
+    return _modal(action.command, blocks, callback_id="checking", metadata="")
+
+
+def review(
+    action: Action, draft_id: str, *, account: str, reason: str, quote: Quote | None, approvers: Sequence[str]
+) -> View:
+    """What will be asked, at what price, and of whom: the last look before it is sent."""
+    blocks: list[sb.Block] = [
+        section(f"*{escape(clip(action.headline(), 200))}* · account `{escape(account)}`"),
+        *paragraphs(quote_lines(quote)),
+        section(f"*Total: {total(quote)}*"),
+    ]
+    if quote is not None and quote.total is None:
+        blocks.append(small("Postroom's price list has no price for some of this; those who decide see that too."))
+    if reason:
+        blocks.append(section(f"*Reason:* {escape(reason)}"))
+    if action.effect.needs_decision:
+        who = either([whoever(one) for one in approvers])
+        blocks.append(section(f"Nothing is bought yet. {who} decides; if that is you, somebody else has to."))
+    edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
+    blocks.append(sb.ActionsBlock([edit], block_id="review"))
+    submit = "Ask for approval" if action.effect.needs_decision else "Do it"
+    return _modal(action.command, blocks, callback_id="review", metadata=draft_id, submit=submit, close="Not now")
+
+
+def answer(action: Action, outcome: Outcome, quote: Quote | None) -> View:
+    """The answer of a READ, shown where its form was."""
+    blocks = paragraphs(answer_lines(action, outcome, quote))
+    return _modal(action.command, blocks, callback_id="answer", metadata="", close="Close")
+
+
+def notice(title: str, sentence: str) -> View:
+    """A modal that only says something. Plain text."""
+    return _modal(title, [section(escape(sentence))], callback_id="notice", metadata="", close="Close")
+
+
+def deny(request_id: str, seen: str, headline: str) -> View:
+    """Asks an approver why not."""
+    element = sb.PlainTextInput(action_id=VALUE, multiline=True, max_length=LONGEST_REASON, focus_on_load=True)
+    blocks: list[sb.Block] = [
+        section(f"*{escape(clip(headline, 200))}*"),
+        sb.InputBlock(
+            plain("Why not?", 2000), element, block_id="reason", hint=plain("The thread shows this to everybody.", 2000)
+        ),
+    ]
+    return _modal("deny", blocks, callback_id="deny", metadata=f"{request_id}:{seen}", submit="Deny", close="Back")
+
+
+def reason_of(values: Mapping[str, Any]) -> str:
+    """The reason typed into the deny modal. Raises FormError when there is none."""
+    reason = str(_state(values, "reason") or "").strip()
+    if not reason:
+        raise FormError({"reason": "Say why, so that the person who asked knows what to do."})
+    return clip(reason, LONGEST_REASON)
+
+
+def picker(title: str, actions: Sequence[type[Action]], channel: str) -> View:
+    """The catalogue of what can be asked of one noun: a line and a button each."""
+    blocks: list[sb.Block] = [
+        section(
+            f"*/{escape(action.command)} {escape(action.usage())}*\n{escape(action.help_line())}",
+            accessory=sb.Button(plain("Open", 75), action_id="pick", value=action.command),
+            block_id=f"pick:{action.command}",
+        )
+        for action in actions
+    ]
+    return _modal(title, blocks, callback_id="picker", metadata=channel, close="Close")
+
+
+def _modal(
+    title: str,
+    blocks: Sequence[sb.Block],
+    *,
+    callback_id: str,
+    metadata: str,
+    submit: str | None = None,
+    close: str | None = None,
+) -> View:
+    view = sb.ModalView(
+        title=plain(title[:1].upper() + title[1:], LONGEST_TITLE),
+        blocks=list(blocks),
+        callback_id=callback_id,
+        private_metadata=metadata or None,
+        submit=plain(submit, LONGEST_TITLE) if submit else None,
+        close=plain(close, LONGEST_TITLE) if close else None,
+    )
+    return view.to_dict()
+
+
+def _account_input(accounts: Sequence[Account], chosen: str) -> sb.InputBlock:
+    options = [sb.Option(plain(account.name, 75), account.name) for account in accounts[:100]]
+    initial = next((option for option in options if option.value == chosen), None)
+    if initial is None and len(options) == 1:
+        initial = options[0]
+    menu = sb.StaticSelectMenu(action_id=VALUE, options=options, initial_option=initial)
+    return sb.InputBlock(plain("Account", 2000), menu, block_id="account")
+
+
+def _reason_input(reason: str) -> sb.InputBlock:
+    element = sb.PlainTextInput(
+        action_id=VALUE,
+        multiline=True,
+        max_length=LONGEST_REASON,
+        initial_value=reason or None,
+        placeholder=plain("New campaign for ACME, starting in May", 150),
+    )
+    hint = plain("Those who decide read this.", 2000)
+    return sb.InputBlock(plain("Reason", 2000), element, block_id="reason", hint=hint)
+
+
+def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
+    kind = _bare(field.annotation)
+    if value is None and not field.is_required():
+        value = field.get_default(call_default_factory=True)
+    optional = not field.is_required() and not isinstance(_choices(kind), dict)
+    hint = plain(field.description, 2000) if field.description else None
+    label = plain(field.title or name.replace("_", " ").capitalize(), 2000)
+    return sb.InputBlock(label, _element(kind, field, value), block_id=name, hint=hint, optional=optional)
+
+
+def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    given = extra.get("choices")
+    words = given if isinstance(given, dict) else {}
+    choices = _choices(kind)
+    if choices is not None:
+        return _choice(choices, words, value)
+    origin, inner = get_origin(kind), [_bare(one) for one in get_args(kind)]
+    if origin in (list, tuple) and inner and (several := _choices(inner[0])) is not None:
+        return _choices_of(several, words, value or ())
+    if kind is bool:
+        option = sb.Option(plain("Yes", 75), "yes")
+        return sb.CheckboxGroup(action_id=VALUE, options=[option], initial_options=[option] if value else None)
+    text = None if value in (None, "") else str(value)
+    if kind in (int, Decimal, float):
+        return sb.NumberInput(kind is not int, action_id=VALUE, initial_value=text)
+    if kind is datetime:
+        stamp = int(value.timestamp()) if isinstance(value, datetime) else None
+        return sb.DateTimePicker(action_id=VALUE, initial_datetime=stamp)
+    if kind is date:
+        return sb.DatePicker(action_id=VALUE, initial_date=text)
+    if kind is time:
+        return sb.TimePicker(action_id=VALUE, initial_time=text[:5] if text else None)
+    if kind is EmailStr:
+        return sb.EmailInput(action_id=VALUE, initial_value=text)
+    if kind is HttpUrl:
+        return sb.URLInput(action_id=VALUE, initial_value=text)
+    if origin in (list, tuple):
+        lines = value if isinstance(value, str) else "\n".join(str(one) for one in value or ())
+        return _text(lines, multiline=True)
+    return _text(text, multiline=bool(extra.get("multiline")))
+
+
+def _text(value: str | None, *, multiline: bool) -> sb.PlainTextInput:
+    # Slack refuses an initial value longer than what may be typed; cutting it is all that can be done.
+    initial = clip(value, LONGEST_TEXT) if value else None
+    return sb.PlainTextInput(action_id=VALUE, multiline=multiline, initial_value=initial, max_length=LONGEST_TEXT)
+
+
+def _choice(choices: Mapping[str, str], words: Mapping[str, Any], value: Any) -> sb.Element:
+    options = [sb.Option(plain(str(words.get(key, said)), 75), key) for key, said in choices.items()]
+    initial = next((option for option in options if option.value == _plain_value(value)), None)
+    if len(options) <= MOST_RADIO:
+        return sb.RadioButtonGroup(VALUE, options, initial_option=initial)
+    return sb.StaticSelectMenu(action_id=VALUE, options=options[:100], initial_option=initial)
+
+
+def _choices_of(choices: Mapping[str, str], words: Mapping[str, Any], values: Sequence[Any]) -> sb.Element:
+    chosen = {_plain_value(value) for value in values}
+    options = [sb.Option(plain(str(words.get(key, said)), 75), key) for key, said in choices.items()]
+    initial = [option for option in options if option.value in chosen] or None
+    if len(options) <= MOST_CHECKBOXES:
+        return sb.CheckboxGroup(action_id=VALUE, options=options, initial_options=initial)
+    return sb.StaticMultiSelectMenu(action_id=VALUE, options=options[:100], initial_options=initial)
+
+
+def _choices(kind: Any) -> dict[str, str] | None:
+    """The choices of a Literal or Enum: value to words. None for any other type."""
+    if get_origin(kind) is Literal:
+        return {str(value): str(value).replace("_", " ").capitalize() for value in get_args(kind)}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {str(one.value): one.name.replace("_", " ").capitalize() for one in kind}
+    return None
+
+
+def _bare(annotation: Any) -> Any:
+    """The type itself, without Annotated and without "or None"."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return _bare(kinds[0]) if len(kinds) == 1 else annotation
+    return annotation
+
+
+def _plain_value(value: Any) -> str:
+    return str(value.value) if isinstance(value, Enum) else str(value)
+
+
+def _state(values: Mapping[str, Any], name: str) -> Any:
+    """What was put into one input; None where nothing was. Shapes as Slack documents them, anything else is nothing."""
+    block = values.get(name)
+    state = block.get(VALUE) if isinstance(block, dict) else None
+    if not isinstance(state, dict):
+        return None
+    match state.get("type"):
+        case "static_select" | "radio_buttons" | "external_select":
+            option = state.get("selected_option")
+            return option.get("value") if isinstance(option, dict) else None
+        case "checkboxes" | "multi_static_select":
+            return [option.get("value") for option in state.get("selected_options") or []]
+        case "datepicker":
+            return state.get("selected_date")
+        case "timepicker":
+            return state.get("selected_time")
+        case "datetimepicker":
+            return state.get("selected_date_time")
+        case _:
+            return state.get("value")
+
+
+def _sentences(error: ValidationError) -> dict[str, str]:
+    """One sentence for each field that was refused; the first problem of a field is the one that is shown."""
+    told: dict[str, str] = {}
+    for problem in error.errors(include_url=False):
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        told.setdefault(field, _sentence(problem["type"], problem["msg"], problem.get("ctx") or {}))
+    return told
+
+
+def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    match kind:
+        case "sentence":
+            return message
+        case "missing" | "too_short" | "string_too_short":
+            return "Fill this in."
+        case "string_too_long":
+            return f"At most {context.get('max_length')} characters fit here."
+        case "value_error":
+            return message.removeprefix("Value error, ")
+        case "literal_error" | "enum":
+            return "Choose one of these."
+        case "int_parsing" | "decimal_parsing" | "float_parsing" | "int_from_float":
+            return "This has to be a number."
+        case _:
+            return f"{message[:1].upper()}{message[1:]}."

@@ -1,0 +1,130 @@
+"""What every listener needs at hand, and the one way to answer a person privately."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from handlers.background import Background
+from handlers.requests import Asker, Requests, Sorry
+from handlers.slack.forms import notice
+from handlers.slack.messages import Messages
+from handlers.slack.words import escape, person
+from providers.accounts import Account
+from providers.catalogue import Catalogue
+
+log = structlog.get_logger(__name__)
+
+Body = dict[str, Any]
+
+BROKE = "Something broke in Postroom, so this was not done. Try again; if it stays like this, tell whoever runs it."
+FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this from you. Nothing was changed."
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The parts that the listeners work with, put together once in `bot/app.py`. `team` is our own workspace's id."""
+
+    requests: Requests
+    catalogue: Catalogue
+    accounts: Mapping[str, Account]
+    messages: Messages
+    background: Background
+    client: AsyncWebClient
+    team: str
+
+    def accounts_for(self, command: str) -> list[Account]:
+        """The accounts of the settings that can do a command."""
+        able = self.catalogue.variants(command)
+        return [account for account in self.accounts.values() if account.provider in able]
+
+    def asker(self, body: Body) -> Asker:
+        """Who sent this payload, from where. Raises Sorry for people of other workspaces."""
+        user = body.get("user")
+        if isinstance(user, dict):
+            team = str(user.get("team_id") or (body.get("team") or {}).get("id") or "")
+            who = str(user.get("id", ""))
+        else:
+            team, who = str(body.get("team_id", "")), str(body.get("user_id", ""))
+        if team != self.team:
+            log.warning("foreign_workspace", team=team, user=who)
+            raise Sorry(FOREIGN)
+        channel = (body.get("channel") or {}).get("id") if isinstance(body.get("channel"), dict) else None
+        return Asker(team, who, str(channel or body.get("channel_id") or ""))
+
+    async def tell(self, body: Body, sentence: str, *, who: str = "", blocks: Sequence[Body] | None = None) -> None:
+        """Answer the person behind a payload, for their eyes only. An answer that cannot be given is logged.
+
+        `sentence` is plain text; `{who}` in it becomes a mention of `who`.
+        """
+        text = escape(sentence).replace("{who}", person(who) if who else "somebody")
+        url = str(body.get("response_url") or "")
+        user = body.get("user_id") or (body.get("user") or {}).get("id") or ""
+        channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or ""
+        try:
+            if url:
+                answer = await AsyncWebhookClient(url, session=self.client.session, retry_handlers=[]).send(
+                    text=text, blocks=blocks, response_type="ephemeral", replace_original=False
+                )
+                if answer.status_code == 200:
+                    return
+            if channel and user:
+                await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+                return
+            if user:
+                await self.client.chat_postMessage(channel=user, text=text, blocks=blocks)
+                return
+            log.warning("answer_not_given", why="the payload names nobody")
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("answer_not_given", user=user, why=slack_error(error))
+
+    async def replace(self, body: Body, text: str, blocks: Sequence[Body]) -> None:
+        """Put another answer in the place of the private one that was clicked."""
+        await AsyncWebhookClient(str(body["response_url"]), session=self.client.session, retry_handlers=[]).send(
+            text=escape(text), blocks=blocks, response_type="ephemeral", replace_original=True
+        )
+
+    async def answer(self, body: Body, sorry: Sorry) -> None:
+        """Tell the person behind a click why nothing came of it; in a modal the modal itself says it."""
+        view = body.get("view") or {}
+        if view.get("id") and view.get("type") == "modal":
+            from_modal = notice("Postroom", await self.named(sorry))
+            await self.client.views_update(view_id=view["id"], view=from_modal)
+        else:
+            await self.tell(body, sorry.sentence, who=sorry.who)
+
+    async def named(self, sorry: Sorry) -> str:
+        """The sentence in plain text, for modals: a mention becomes the person's name."""
+        if "{who}" not in sorry.sentence:
+            return sorry.sentence
+        name = "Somebody"
+        if sorry.who:
+            with contextlib.suppress(SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError):
+                user = (await self.client.users_info(user=sorry.who)).get("user") or {}
+                name = str(user.get("real_name") or user.get("name") or name)
+        return sorry.sentence.replace("{who}", name)
+
+    async def sorry(self, body: Body, error: Exception) -> None:
+        """Tell the person what went wrong: the sentence of a Sorry, or that Postroom broke."""
+        if isinstance(error, Sorry):
+            await self.tell(body, error.sentence, who=error.who)
+        elif isinstance(error, SlackApiError) and slack_error(error) in ("expired_trigger_id", "exchanged_trigger_id"):
+            await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
+        else:
+            await self.tell(body, BROKE)
+
+
+def slack_error(error: Exception) -> str:
+    """Slack's own word for what went wrong (`not_in_channel`), or the kind of failure. Never a token or a URL."""
+    if isinstance(error, SlackApiError):
+        data = error.response.data if hasattr(error.response, "data") else error.response
+        return str(data.get("error", "")) if isinstance(data, dict) else "unreadable_answer"
+    return type(error).__name__

@@ -1,0 +1,104 @@
+"""Small words of Slack's markup: everything a person or a provider wrote is escaped here before it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import slackblocks as sb
+
+SECTION_TEXT = 3000
+"""Slack's limit on the text of one section."""
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+_LONGEST_WORD = 300
+
+
+def escape(text: str) -> str:
+    """Text as text: `<!channel>` in a reason must not ping anybody, and nothing typed becomes a link or a mention."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(text: str) -> str:
+    """A name in monospace; its own backticks cannot end it early, and Slack makes no link of it."""
+    return f"`{escape(clip(text, _LONGEST_WORD)).replace('`', 'ˋ')}`"
+
+
+def quoted(text: str) -> str:
+    """What somebody wrote, as a block quote."""
+    return "\n".join(f"> {escape(line)}" for line in text.splitlines() or [""])
+
+
+def clip(text: str, longest: int) -> str:
+    """At most `longest` characters, the cut shown by an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def person(user: str) -> str:
+    """A mention. Pings in messages, only names in modals."""
+    return f"<@{user}>"
+
+
+def whoever(who: str) -> str:
+    """A mention of a person or of a user group, by its id."""
+    return f"<!subteam^{who}>" if who.startswith("S") else person(who)
+
+
+def either(everybody: Sequence[str]) -> str:
+    """`A`, `A or B`, `A, B or C`."""
+    return " or ".join(filter(None, [", ".join(everybody[:-1]), everybody[-1]])) if everybody else ""
+
+
+def place(channel: str) -> str:
+    """A link to a channel; a direct message is called so."""
+    return f"<#{channel}>" if channel[:1] in "CG" else "your direct messages"
+
+
+def moment(when: datetime) -> str:
+    """A time in the reader's own zone."""
+    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{when:%Y-%m-%d %H:%M} UTC>"
+
+
+def money(amount: Decimal | None, currency: str) -> str:
+    """`$1,040.50`, `1,040.50 CAD`, or that nobody knows. Cents are never rounded away."""
+    if amount is None:
+        return "price unknown"
+    digits = max(2, -int(amount.normalize().as_tuple().exponent))
+    symbol = _SYMBOLS.get(currency)
+    return f"{symbol}{amount:,.{digits}f}" if symbol else f"{amount:,.{digits}f} {escape(currency)}"
+
+
+def paragraphs(lines: Iterable[str]) -> list[sb.Block]:
+    """Lines of mrkdwn in as few sections as Slack's limit on a section allows."""
+    blocks: list[sb.Block] = []
+    chunk = ""
+    for line in (clip(line, SECTION_TEXT) for line in lines):
+        if chunk and len(chunk) + 1 + len(line) > SECTION_TEXT:
+            blocks.append(section(chunk))
+            chunk = line
+        else:
+            chunk = f"{chunk}\n{line}" if chunk else line
+    if chunk:
+        blocks.append(section(chunk))
+    return blocks
+
+
+def section(text: str, *, accessory: sb.Element | None = None, block_id: str | None = None) -> sb.SectionBlock:
+    """A section of mrkdwn, already escaped by the caller."""
+    return sb.SectionBlock(sb.Text(clip(text, SECTION_TEXT)), accessory=accessory, block_id=block_id)
+
+
+def small(text: str) -> sb.ContextBlock:
+    """A line in small grey type, mrkdwn."""
+    return sb.ContextBlock([sb.Text(clip(text, SECTION_TEXT))])
+
+
+def plain(text: str, longest: int) -> sb.Text:
+    """Plain text for labels, titles and buttons, cut to Slack's limit."""
+    return sb.Text(clip(text, longest), type_=sb.TextType.PLAINTEXT)
+
+
+def built(blocks: Sequence[sb.Block]) -> list[dict[str, Any]]:
+    """The blocks as the JSON that the Web API takes."""
+    return list(sb.Message(channel="-", blocks=list(blocks)).to_dict()["blocks"])

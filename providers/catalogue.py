@@ -1,0 +1,83 @@
+"""All actions, by command words and by provider. Nothing else needs to know the list."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from providers.accounts import Account, AccountSettings, Clock, PriceList
+from providers.action import Action
+from providers.mailin.actions import ACTIONS as MAILIN_ACTIONS
+from providers.mailin.client import MailinSettings
+from providers.mailin.client import connect as connect_mailin
+
+NOUNS: Mapping[str, str] = {
+    "domain": "Domains: buy, check and list them",
+    "mailbox": "Mailboxes",
+    "prewarm": "Pre-warmed inboxes",
+    "verify": "List verification",
+    "campaign": "Campaigns",
+}
+"""What people can ask about, in the order of the help text. Each is a slash command of the manifest."""
+
+RESERVED_FIELDS = frozenset({"account", "reason"})
+"""Fields that every form has by itself, so no action may have one of that name."""
+
+
+class Catalogue:
+    """The actions people can ask for, found by what they typed."""
+
+    def __init__(self, actions: Iterable[type[Action]]) -> None:
+        self._by_command: dict[str, dict[str, type[Action]]] = {}
+        for action in actions:
+            clash = RESERVED_FIELDS & set(action.model_fields)
+            if clash:
+                raise ValueError(
+                    f"{action.__name__} has a field named {sorted(clash)[0]!r}, which every form has itself"
+                )
+            providers = self._by_command.setdefault(action.command, {})
+            if action.provider in providers:
+                raise ValueError(f"{action.command!r} of {action.provider} is there twice")
+            providers[action.provider] = action
+
+    def commands(self, noun: str = "") -> list[str]:
+        """Every command ("domain buy") of a noun, or of all, in the order in which they were declared."""
+        return [command for command in self._by_command if not noun or command.split()[0] == noun]
+
+    def variants(self, command: str) -> Mapping[str, type[Action]]:
+        """The action behind a command for each provider that can do it; empty for an unknown command."""
+        return self._by_command.get(command, {})
+
+    def any_variant(self, command: str) -> type[Action] | None:
+        """One of a command's actions, for its help line and effect, which all variants share."""
+        return next(iter(self.variants(command).values()), None)
+
+    def action(self, command: str, provider: str) -> type[Action] | None:
+        """The class behind a command at one provider."""
+        return self.variants(command).get(provider)
+
+    def nearest(self, noun: str, verb: str) -> list[str]:
+        """The commands that somebody who typed `noun verb` probably meant, best first, three at most."""
+        verbs = [command.split(maxsplit=1)[1] for command in self.commands(noun)]
+        close = difflib.get_close_matches(verb.lower(), verbs, n=3, cutoff=0.5)
+        return [f"{noun} {found}" for found in close]
+
+
+def built_in() -> Catalogue:
+    """The catalogue of everything this version of Postroom can do."""
+    return Catalogue(MAILIN_ACTIONS)
+
+
+def account_types() -> dict[str, type[AccountSettings]]:
+    """For each provider, the shape of its `[accounts.<name>]` settings."""
+    return {"mailin": MailinSettings}
+
+
+def open_account(name: str, settings: AccountSettings, prices: PriceList, clock: Clock) -> Account:
+    """Connect one account of the settings to its provider's client. Nothing is sent yet."""
+    match settings:
+        case MailinSettings():
+            client = connect_mailin(name, settings, clock)
+        case _:
+            raise TypeError(f"no client for an account of {settings.provider!r}")
+    return Account(name=name, provider=settings.provider, client=client, prices=prices)

@@ -1,0 +1,419 @@
+"""The one HTTP transport: one account's calls, their pace, their time limits, and who may be asked twice.
+
+Nothing here knows a provider. The transport answers three questions exactly, because money hangs on them: was the call
+sent, was it answered, may it be sent again. What an answer means is the client's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from typing import Any
+
+import aiohttp
+import httpx
+import structlog
+from httpx_aiohttp import AiohttpTransport
+from pydantic import JsonValue
+
+from providers.accounts import Clock
+from providers.action import Effect
+from providers.errors import BadAnswer, NotSent, OutcomeUnknown, ProviderError, RateLimited, Upstream
+
+MAX_TRIES = 3
+MAX_ANSWER_BYTES = 5 * 1024 * 1024
+MAX_CONNECTIONS = 100
+CONNECT_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 15.0
+BACK_OFF_SECONDS = 0.5
+"""Before the second try, on average; doubled before the third."""
+PATIENCE_SECONDS = 15.0
+"""A provider that asks for more than this is not waited for: the caller hears of it instead."""
+MAX_HOLD_SECONDS = 60.0
+"""The longest a 429 holds back the account's other calls, whatever the provider asked for."""
+HOLD_SECONDS = 5.0
+"""How long a 429 without Retry-After holds them back."""
+
+BUSY = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
+"""Statuses after which a READ is asked again. 520 to 524 come from a CDN in front."""
+
+_CHANGES_NOTHING = frozenset({Effect.READ, Effect.REVEAL})
+_MAY_REPEAT = _CHANGES_NOTHING | {Effect.WRITE}
+
+# What proves that not one byte of the request left: aiohttp raises these around getting a connection, and nowhere else.
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status. `body` is the parsed JSON, None where it was not JSON.
+
+    `headers` has lower-case names. Only the status is shown by `repr`: the rest may carry credentials.
+    """
+
+    status: int
+    body: JsonValue = field(repr=False)
+    content: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+        return self.content.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    path: str
+    effect: Effect
+    json: object = field(repr=False)
+    params: Mapping[str, str | int] | None = field(repr=False)
+    headers: Mapping[str, str] | None = field(repr=False)
+
+
+class Transport:
+    """All calls of one account: at `base_url`, at most one every `min_seconds_between_calls`.
+
+    `timeout_seconds` is for a whole try, from connecting to the last byte of the answer. `account` is the name in the
+    log. `busy` are the statuses after which a READ is asked again. Waiting is done by `sleep`, by the time of `clock`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        account: str,
+        clock: Clock,
+        min_seconds_between_calls: float = 0.0,
+        timeout_seconds: float = 30.0,
+        user_agent: str | None = None,
+        busy: frozenset[int] = BUSY,
+        max_connections: int = MAX_CONNECTIONS,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.account = account
+        self._base_url = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
+        # Well under the limit for the whole try, so that a slow connect is recognised as what it is: not sent.
+        connect = min(CONNECT_SECONDS, timeout_seconds / 2)
+        self._timeouts = {"connect": connect, "pool": connect, "read": timeout_seconds}
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": user_agent or default_user_agent(),
+        }
+        self._busy = busy
+        self._max_connections = max_connections
+        self._max_answer_bytes = max_answer_bytes
+        self._sleep = sleep
+        self._jitter = jitter
+        self._clock = clock
+        self._pace = _Pace(clock, min_seconds_between_calls, sleep)
+        self._lines: dict[bool, AiohttpTransport] = {}
+        self._closed = False
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("providers.http", account=account)
+
+    def __repr__(self) -> str:
+        return f"<Transport account={self.account!r}>"
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        effect: Effect,
+        json: object = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one call and return its answer, of any status but 429.
+
+        A READ or REVEAL is tried up to three times; a WRITE again only when it provably was not sent, or after a 429;
+        a SPEND or DESTROY is handed to the network exactly once. `path` is logged and must carry no secret; `params`,
+        `headers` and bodies never are.
+
+        Raises NotSent, RateLimited, OutcomeUnknown (a change, sent, without a readable answer), Upstream or BadAnswer
+        (the same of a reading).
+        """
+        call = _Call(method, path, effect, json, params, headers)
+        tries = 0
+        while True:
+            tries += 1
+            await self._pace.turn()
+            started = time.perf_counter()
+            result = await self._try(call)
+            wait = self._wait_before_repeating(result, effect, tries)
+            self._note(call, result, time.perf_counter() - started, tries=tries, repeating=wait is not None)
+            if wait is None:
+                break
+            if wait > 0:
+                await self._sleep(wait)
+        if isinstance(result, ProviderError):
+            raise result
+        if result.status == 429:
+            raise RateLimited(
+                "The provider says that there were too many calls, and took no notice of this one.",
+                retry_after=self._retry_after(result),
+                status=429,
+            )
+        return result
+
+    async def aclose(self) -> None:
+        """Close the connections. Calls made afterwards are NotSent."""
+        self._closed = True
+        for line in self._lines.values():
+            await line.aclose()
+        self._lines.clear()
+
+    # Once more, or not?
+
+    def _wait_before_repeating(self, result: Answer | ProviderError, effect: Effect, tries: int) -> float | None:
+        """Seconds until the next try; None when this result stands."""
+        if isinstance(result, Answer) and result.status == 429:
+            asked = self._retry_after(result)
+            hold = HOLD_SECONDS if asked is None else asked
+            self._pace.hold(hold)
+            if effect in _MAY_REPEAT and tries < MAX_TRIES and hold <= PATIENCE_SECONDS:
+                return 0.0  # the pace makes this call wait, as it does all others
+            return None
+        if tries >= MAX_TRIES or not self._worth_repeating(result, effect):
+            return None
+        back_off = BACK_OFF_SECONDS * 2.0 ** (tries - 1) * (0.5 + self._jitter())
+        asked = self._retry_after(result) if isinstance(result, Answer) else None
+        if asked is not None and asked > PATIENCE_SECONDS:
+            return None
+        return max(back_off, asked or 0.0)
+
+    def _worth_repeating(self, result: Answer | ProviderError, effect: Effect) -> bool:
+        if isinstance(result, NotSent):
+            return effect in _MAY_REPEAT and not self._closed
+        if effect not in _CHANGES_NOTHING:
+            return False
+        return isinstance(result, Upstream) or (isinstance(result, Answer) and result.status in self._busy)
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        return seconds_from_retry_after(answer.headers.get("retry-after"), self._clock.now())
+
+    # One try.
+
+    async def _try(self, call: _Call) -> Answer | ProviderError:
+        if self._closed:
+            return NotSent("The call was not sent: Postroom is closing its connections.", detail="closed")
+        request = httpx.Request(
+            call.method,
+            self._base_url + call.path,
+            params=call.params,
+            headers={**self._headers, **call.headers} if call.headers else self._headers,
+            json=call.json,
+            extensions={"timeout": self._timeouts},
+        )
+        # The errors are built after the except clauses: the ones from below name the URL, and must not travel along as
+        # anybody's context.
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._line(call.effect).handle_async_request(request)
+                try:
+                    content = await self._read(response)
+                finally:
+                    await response.aclose()
+        except _NeverSent as failure:
+            not_sent, reason = True, failure.reason
+        except Exception as failure:  # whatever breaks below: when in doubt, it was sent
+            not_sent, reason = False, failure.reason if isinstance(failure, _Unanswered) else type(failure).__name__
+        else:
+            if content is None:
+                return self._too_large(call.effect, response.status_code)
+            return Answer(
+                status=response.status_code,
+                body=_parsed(content),
+                content=content,
+                headers={name.lower(): value for name, value in response.headers.items()},
+            )
+        if not_sent:
+            return NotSent("The provider could not be reached, so nothing was sent.", detail=reason)
+        if call.effect in _CHANGES_NOTHING:
+            return Upstream("The provider did not answer.", detail=reason)
+        return OutcomeUnknown("It was sent, but no answer came back: it may have happened or not.", detail=reason)
+
+    async def _read(self, response: httpx.Response) -> bytes | None:
+        """The whole body, or None if it is larger than allowed."""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in response.aiter_bytes():
+            size += len(piece)
+            if size > self._max_answer_bytes:
+                return None
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _too_large(self, effect: Effect, status: int) -> ProviderError:
+        detail = f"more than {self._max_answer_bytes} bytes"
+        if effect in _CHANGES_NOTHING:
+            return BadAnswer("The provider's answer was far too long to read.", status=status, detail=detail)
+        return OutcomeUnknown(
+            "It was sent, but the answer was far too long to read: it may have happened or not.",
+            status=status,
+            detail=detail,
+        )
+
+    def _line(self, effect: Effect) -> AiohttpTransport:
+        """The connections for this effect: readings keep theirs, every change gets a fresh one.
+
+        A kept connection may have died unnoticed, and a change sent into it would have an unknown outcome for nothing.
+        """
+        keep = effect in _CHANGES_NOTHING
+        line = self._lines.get(keep)
+        if line is None:
+            # httpx's client is left out on purpose: it writes every URL, query and all, to its log, and keeps cookies.
+            context = self._ssl_context()
+            line = AiohttpTransport(verify=context, client=lambda: self._session(context, keep=keep))
+            self._lines[keep] = line
+        return line
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        if self._lines:
+            return next(iter(self._lines.values())).ssl_context
+        if self._base_url.startswith("https:"):
+            return httpx.create_ssl_context()
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; plain http has no use for the real one
+
+    def _session(self, context: ssl.SSLContext, *, keep: bool) -> aiohttp.ClientSession:
+        connector = (
+            aiohttp.TCPConnector(limit=self._max_connections, ssl=context, keepalive_timeout=KEEP_ALIVE_SECONDS)
+            if keep
+            else aiohttp.TCPConnector(limit=self._max_connections, ssl=context, force_close=True)
+        )
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_send_once,), trust_env=False
+        )
+
+    def _note(
+        self, call: _Call, result: Answer | ProviderError, seconds: float, *, tries: int, repeating: bool
+    ) -> None:
+        facts: dict[str, Any] = {"method": call.method, "path": call.path, "effect": call.effect.value}
+        facts |= {"status": result.status, "ms": round(seconds * 1000, 1)}
+        if tries > 1 or repeating:
+            facts |= {"tries": tries, "repeating": repeating}
+        if isinstance(result, ProviderError):
+            self._log.warning("provider call", failed=type(result).__name__, detail=result.detail, **facts)
+        elif call.effect in _CHANGES_NOTHING:
+            self._log.debug("provider call", **facts)
+        else:
+            self._log.info("provider call", **facts)
+
+
+def default_user_agent() -> str:
+    """How Postroom names itself: a provider's CDN may refuse the names of plain HTTP libraries."""
+    try:
+        version = metadata.version("postroom")
+    except metadata.PackageNotFoundError:
+        version = "0"
+    return f"Postroom/{version} (+chat-ops bot; calls on behalf of the account's owner)"
+
+
+def seconds_from_retry_after(value: str | None, now: datetime) -> float | None:
+    """Retry-After, as seconds or as an HTTP date, in seconds from `now`; None if absent or nonsense."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment - now).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+class _Pace:
+    """One account's turn-taking: a call at a time, so far apart, and later if the provider asked for a pause."""
+
+    def __init__(self, clock: Clock, spacing: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._spacing = spacing
+        self._sleep = sleep
+        self._queue = asyncio.Lock()
+        self._last: datetime | None = None
+        self._held_until: datetime | None = None
+
+    async def turn(self) -> None:
+        """Return when it is this call's turn. Turns are given in the order in which they were asked for."""
+        if not self._spacing and self._held_until is None:
+            return
+        async with self._queue:
+            if self._spacing and self._last is not None:
+                # Never longer than the spacing, whatever the clock did in the meantime.
+                wait = self._spacing - (self._clock.now() - self._last).total_seconds()
+                if wait > 0:
+                    await self._sleep(min(wait, self._spacing))
+            while (held_until := self._held_until) is not None:
+                wait = (held_until - self._clock.now()).total_seconds()
+                if wait > 0:
+                    await self._sleep(min(wait, MAX_HOLD_SECONDS))
+                if self._held_until is held_until:
+                    self._held_until = None
+            self._last = self._clock.now()
+
+    def hold(self, seconds: float) -> None:
+        """Give no turn for so long; an earlier, longer pause stays."""
+        until = self._clock.now() + timedelta(seconds=min(seconds, MAX_HOLD_SECONDS))
+        if self._held_until is None or until > self._held_until:
+            self._held_until = until
+
+
+class _NeverSent(Exception):
+    """Below, for sure: no connection, so not one byte of the request left."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Unanswered(Exception):
+    """Below: the request left, or may have."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep two things below from blurring what happened.
+
+    aiohttp sends GET, PUT and DELETE a second time, silently, when a connection is cut: not for an exception it does
+    not know. And httpx-aiohttp reports a connection cut after sending as httpx.ConnectTimeout, as if it had never been
+    sent: it, too, passes on what it does not know.
+    """
+    try:
+        return await handler(request)
+    except _NOT_SENT as failure:
+        raise _NeverSent(_name(failure)) from None
+    except (aiohttp.ClientError, OSError) as failure:
+        raise _Unanswered(_name(failure)) from None
+
+
+def _name(failure: Exception) -> str:
+    """The class and the system's error number; never its text, which may hold the URL."""
+    number = getattr(failure, "errno", None)
+    return type(failure).__name__ + (f" errno={number}" if isinstance(number, int) else "")
+
+
+def _parsed(content: bytes) -> JsonValue:
+    if not content:
+        return None
+    try:
+        parsed: JsonValue = jsonlib.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return parsed

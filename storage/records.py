@@ -1,0 +1,180 @@
+"""What is remembered, as plain records. Ids are prefixed by kind; times are aware UTC; JSON stays JSON here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no letter that is mistaken for a digit when an id is read out."""
+
+
+def new_id(kind: str) -> str:
+    """A fresh id such as `req_7k2m9x4qpd`: 50 random bits, short enough to read on a phone."""
+    return f"{kind}_{''.join(secrets.choice(_ALPHABET) for _ in range(10))}"
+
+
+class RequestState(StrEnum):
+    """Where a request stands; the arrows between them are in docs/architecture.md."""
+
+    DRAFT = "draft"
+    AWAITING = "awaiting_approval"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    WORKING = "working"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can happen to the request any more."""
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {RequestState.SUCCEEDED, RequestState.FAILED, RequestState.DENIED, RequestState.EXPIRED, RequestState.CANCELLED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing somebody asked for, from draft to its end.
+
+    `input`, `quote` and `outcome` are JSON of the action's own models; `fingerprint` binds votes to them. `view_id` is
+    the form a draft lives in, `checking_since` is set while its names are being checked. `lease_until` guards
+    `executing`. `asks_person` is true while only a person can settle an unknown outcome.
+    """
+
+    id: str
+    team: str
+    requester: str
+    channel: str
+    command: str
+    created_at: datetime
+    updated_at: datetime
+    state: RequestState = RequestState.DRAFT
+    provider: str = ""
+    account: str = ""
+    input: Json = field(default_factory=dict[str, Any])
+    quote: Json | None = None
+    reason: str = ""
+    fingerprint: str = ""
+    view_id: str = ""
+    checking_since: datetime | None = None
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    decision_reason: str = ""
+    outcome: Json | None = None
+    asks_person: bool = False
+    lease_until: datetime | None = None
+
+
+class Verdict(StrEnum):
+    """What an approver said."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One approver's word on one request, bound to the fingerprint they saw."""
+
+    request_id: str
+    voter: str
+    verdict: Verdict
+    fingerprint: str
+    at: datetime
+    reason: str = ""
+
+
+class JobKind(StrEnum):
+    """What the scheduler is to do for a request when its time comes."""
+
+    POLL = "poll"
+    RECONCILE = "reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to look at later. One at most per request; `ref` is the provider's handle, opaque here."""
+
+    request_id: str
+    account: str
+    kind: JobKind
+    ref: Json
+    due_at: datetime
+    deadline_at: datetime
+    started_at: datetime
+    attempts: int = 0
+
+
+class MessageKind(StrEnum):
+    """CARD and PARENT are surfaces: one message, shown anew whenever the request changes. A NOTE is said once."""
+
+    CARD = "card"
+    PARENT = "parent"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message owed to Slack (the outbox).
+
+    `wanted` and `sent` count revisions: it is owed while they differ. `lane` orders delivery. `begun` is true when a
+    post was started and its end was never recorded: look before posting again. `posted_in` and `ts` say where it is.
+    """
+
+    id: str
+    request_id: str
+    kind: MessageKind
+    lane: str
+    channel: str
+    body: Json
+    wanted: int
+    sent: int
+    begun: bool
+    attempts: int
+    created_at: datetime
+    ts: str = ""
+    posted_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be written into the outbox together with the change that causes it."""
+
+    kind: MessageKind
+    channel: str
+    body: Json = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the audit is told together with a change: who did what, and the particulars. Never a secret."""
+
+    actor: str
+    what: str
+    detail: Json = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One fact as it stands in the audit, in the order in which it was committed."""
+
+    seq: int
+    at: datetime
+    request_id: str
+    actor: str
+    what: str
+    detail: Json

@@ -1,0 +1,163 @@
+"""SQLite under the store: WAL, synchronous=FULL, and one writer thread whose commits are shared.
+
+All changes that wait at one moment are run in one transaction, each in a savepoint of its own, and committed with one
+flush to the disk. A change is acknowledged only after that flush. Readers have connections of their own and never wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlite_utils import Database
+
+from storage.migrations import migrations
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another process's transaction."""
+LARGEST_BATCH = 256
+"""Changes in one commit, so that the first in the queue never waits for a very long tail."""
+READERS = 2
+
+
+class StoreUnavailable(Exception):
+    """The database could not take or keep a change; nothing of it was stored."""
+
+
+@dataclass(slots=True)
+class _Change(Generic[T]):
+    run: Callable[[Database], T]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+
+
+_Settled = tuple["_Change[Any]", Any, BaseException | None]
+
+
+class SqliteDatabase:
+    """One database file, opened. `write` is durable when it returns; `read` sees everything written before it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._writer = _connect(path)
+        migrations().apply(self._writer)
+        self._thread = threading.Thread(target=self._write_forever, name="postroom-writer", daemon=True)
+        self._thread.start()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="postroom-reader")
+        self._local = threading.local()
+        self._opened: list[Database] = []
+        self._closed = False
+
+    async def write(self, change: Callable[[Database], T]) -> T:
+        """Run `change` in a transaction on the writer thread; returns its value once it is on disk.
+
+        An exception raised by `change` undoes that change alone and is raised here. Raises StoreUnavailable when the
+        disk or the lock failed: then nothing was stored.
+        """
+        if self._closed:
+            raise StoreUnavailable("The database is closed.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Change(change, loop, future))
+        return await future
+
+    async def read(self, question: Callable[[Database], T]) -> T:
+        """Run `question` on a reader thread, outside every write transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: question(self._reader()))
+
+    def close(self) -> None:
+        """Finish what is queued, then close every connection. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+        self._readers.shutdown(wait=True)
+        for database in (self._writer, *self._opened):
+            database.close()
+
+    def _reader(self) -> Database:
+        database: Database | None = getattr(self._local, "database", None)
+        if database is None:
+            database = _connect(self._path)
+            database.execute("PRAGMA query_only = ON")
+            self._local.database = database
+            self._opened.append(database)
+        return database
+
+    def _write_forever(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            last = False
+            while len(batch) < LARGEST_BATCH and not last:
+                try:
+                    change = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if change is None:
+                    last = True
+                else:
+                    batch.append(change)
+            _tell(self._commit(batch))
+            if last:
+                return
+
+    def _commit(self, batch: list[_Change[Any]]) -> list[_Settled]:
+        settled: list[_Settled] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for change in batch:
+                self._writer.execute("SAVEPOINT change")
+                try:
+                    settled.append((change, change.run(self._writer), None))
+                except Exception as error:  # the caller's own error: it goes back to the caller, the batch goes on
+                    self._writer.execute("ROLLBACK TO change")
+                    settled.append((change, None, error))
+                self._writer.execute("RELEASE change")
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.conn.in_transaction:
+                self._writer.execute("ROLLBACK")
+            return [(change, None, StoreUnavailable(f"Nothing was stored: {error}")) for change in batch]
+        return settled
+
+
+def _connect(path: Path) -> Database:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return Database(connection)
+
+
+def _tell(settled: list[_Settled]) -> None:
+    """Resolve the futures of a batch: one wake-up per event loop, not one per change."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Settled]] = {}
+    for entry in settled:
+        by_loop.setdefault(entry[0].loop, []).append(entry)
+    for loop, entries in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, entries)
+
+
+def _resolve(entries: list[_Settled]) -> None:
+    for change, value, error in entries:
+        if change.future.done():  # the caller went away; the change stands all the same
+            continue
+        if error is None:
+            change.future.set_result(value)
+        else:
+            change.future.set_exception(error)

@@ -1,0 +1,634 @@
+"""Every question and every change, named in the words of the domain.
+
+Each change of a request is one compare-and-set in one transaction, together with its audit entry and the messages it
+causes: it returns the request as it now is, or None when somebody else was first (or it is not theirs to change).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from storage.records import (
+    AuditEntry,
+    Fact,
+    Job,
+    JobKind,
+    Json,
+    Message,
+    MessageKind,
+    NewMessage,
+    Request,
+    RequestState,
+    Verdict,
+    Vote,
+    new_id,
+)
+from storage.sqlite import SqliteDatabase
+
+T = TypeVar("T")
+
+_NO_LEASE = ""
+"""Sorts before every time, so that "no lease" and "lease is over" are one comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A message claimed for delivery, with what is needed to show it.
+
+    `begun_before` says that an earlier attempt may have posted it. `parent` is the thread's first message, None until
+    it has been posted.
+    """
+
+    message: Message
+    request: Request
+    parent: Message | None
+    begun_before: bool
+
+
+class Store:
+    """The memory of the house, over one database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Finish what is queued and close the database."""
+        self._database.close()
+
+    # Drafts: a form that somebody has open.
+
+    async def create_draft(self, draft: Request) -> None:
+        """Remember a form that is about to be opened."""
+        await self._write(lambda db: _insert(db, "requests", _request_row(draft)))
+
+    async def fill_draft(
+        self, request_id: str, *, by: str, provider: str, account: str, given: Json, reason: str, view_id: str,
+        now: datetime,
+    ) -> Request | None:  # fmt: skip
+        """Keep what was typed; from now on the draft counts as being checked. Voids an earlier quote."""
+
+        def change(db: Database) -> Request | None:
+            return _set(
+                db,
+                "UPDATE requests SET provider = :provider, account = :account, input = :input, reason = :reason,"
+                " view_id = :view_id, quote = NULL, fingerprint = '', checking_since = :now, updated_at = :now"
+                " WHERE id = :id AND state = 'draft' AND requester = :by RETURNING *",
+                {
+                    "id": request_id, "by": by, "provider": provider, "account": account, "input": json.dumps(given),
+                    "reason": reason, "view_id": view_id, "now": _text(now),
+                },
+            )  # fmt: skip
+
+        return await self._write(change)
+
+    async def finish_check(
+        self, request_id: str, *, checking_since: datetime, quote: Json | None, fingerprint: str, now: datetime
+    ) -> Request | None:
+        """The check that began at `checking_since` is over; an empty `fingerprint` says that it was refused."""
+
+        def change(db: Database) -> Request | None:
+            return _set(
+                db,
+                "UPDATE requests SET quote = :quote, fingerprint = :fingerprint, checking_since = NULL,"
+                " updated_at = :now WHERE id = :id AND state = 'draft' AND checking_since = :since RETURNING *",
+                {
+                    "id": request_id, "quote": None if quote is None else json.dumps(quote),
+                    "fingerprint": fingerprint, "since": _text(checking_since), "now": _text(now),
+                },
+            )  # fmt: skip
+
+        return await self._write(change)
+
+    async def resume_check(self, request_id: str, *, checking_since: datetime, now: datetime) -> Request | None:
+        """Take over a check whose process died: None when another took it first."""
+
+        def change(db: Database) -> Request | None:
+            return _set(
+                db,
+                "UPDATE requests SET checking_since = :now WHERE id = :id AND state = 'draft'"
+                " AND checking_since = :since RETURNING *",
+                {"id": request_id, "since": _text(checking_since), "now": _text(now)},
+            )
+
+        return await self._write(change)
+
+    async def interrupted_checks(self, before: datetime) -> list[Request]:
+        """Drafts that have been "being checked" since before `before`: their process died or hangs."""
+        return await self._requests(
+            "SELECT * FROM requests WHERE state = 'draft' AND checking_since < ? LIMIT 50", _text(before)
+        )
+
+    async def forget_drafts(self, before: datetime) -> int:
+        """Throw away forms that nobody finished and nobody touched since `before`; returns how many."""
+
+        def change(db: Database) -> int:
+            return db.execute("DELETE FROM requests WHERE state = 'draft' AND updated_at < ?", [_text(before)]).rowcount
+
+        return await self._write(change)
+
+    # Decisions.
+
+    async def submit(
+        self, request_id: str, *, by: str, to: RequestState, fact: Fact, messages: Sequence[NewMessage], now: datetime
+    ) -> Request | None:
+        """The requester confirms what was shown: the draft becomes a request. Only a draft that passed its check."""
+
+        def change(db: Database) -> Request | None:
+            return _move(
+                db, request_id, [RequestState.DRAFT], to, fact=fact, messages=messages, now=now,
+                where="requester = :by AND fingerprint <> '' AND checking_since IS NULL", by=by,
+            )  # fmt: skip
+
+        return await self._write(change)
+
+    async def cast_vote(self, vote: Vote, *, fact: Fact, messages: Sequence[NewMessage]) -> Request | None:
+        """Decide a waiting request, provided that it still is what the voter saw."""
+        to = RequestState.APPROVED if vote.verdict is Verdict.APPROVE else RequestState.DENIED
+
+        def change(db: Database) -> Request | None:
+            request = _move(
+                db, vote.request_id, [RequestState.AWAITING], to, fact=fact, messages=messages, now=vote.at,
+                columns={"decided_by": vote.voter, "decided_at": _text(vote.at), "decision_reason": vote.reason},
+                where="fingerprint = :fingerprint", fingerprint=vote.fingerprint,
+            )  # fmt: skip
+            if request is not None:
+                _insert(
+                    db,
+                    "votes",
+                    {
+                        "request_id": vote.request_id, "voter": vote.voter, "verdict": vote.verdict.value,
+                        "fingerprint": vote.fingerprint, "at": _text(vote.at), "reason": vote.reason,
+                    },
+                )  # fmt: skip
+            return request
+
+        return await self._write(change)
+
+    async def cancel(
+        self, request_id: str, *, by: str, fact: Fact, messages: Sequence[NewMessage], now: datetime
+    ) -> Request | None:
+        """The requester takes a waiting request back."""
+
+        def change(db: Database) -> Request | None:
+            return _move(
+                db, request_id, [RequestState.AWAITING], RequestState.CANCELLED, fact=fact, messages=messages, now=now,
+                columns={"decided_by": by, "decided_at": _text(now)}, where="requester = :by", by=by,
+            )  # fmt: skip
+
+        return await self._write(change)
+
+    async def reopen(
+        self, request_id: str, *, quote: Json | None, fingerprint: str, fact: Fact, messages: Sequence[NewMessage],
+        now: datetime,
+    ) -> Request | None:  # fmt: skip
+        """What was approved is no longer what would run: the decision is void, and the card asks again."""
+
+        def change(db: Database) -> Request | None:
+            return _move(
+                db, request_id, [RequestState.APPROVED], RequestState.AWAITING, fact=fact, messages=messages, now=now,
+                columns={
+                    "quote": None if quote is None else json.dumps(quote), "fingerprint": fingerprint,
+                    "decided_by": "", "decided_at": None,
+                },
+            )  # fmt: skip
+
+        return await self._write(change)
+
+    # Execution: at most once.
+
+    async def approved(self) -> list[Request]:
+        """What may run now, oldest decision first."""
+        return await self._requests("SELECT * FROM requests WHERE state = 'approved' ORDER BY updated_at LIMIT 100")
+
+    async def begin_execution(
+        self, request_id: str, *, key: str, lease_until: datetime, fact: Fact, now: datetime
+    ) -> Request | None:
+        """Commit the intent: when this returns the request, the call may be sent, once, by the caller alone."""
+
+        def change(db: Database) -> Request | None:
+            request = _move(
+                db, request_id, [RequestState.APPROVED], RequestState.EXECUTING, fact=fact, messages=(), now=now,
+                columns={"lease_until": _text(lease_until)},
+            )  # fmt: skip
+            if request is not None:
+                _insert(
+                    db,
+                    "intents",
+                    {
+                        "key": key, "request_id": request_id, "account": request.account,
+                        "fingerprint": request.fingerprint, "at": _text(now),
+                    },
+                )  # fmt: skip
+            return request
+
+        return await self._write(change)
+
+    async def keep_lease(self, request_id: str, lease_until: datetime) -> None:
+        """The call is still under way in a living process."""
+
+        def change(db: Database) -> None:
+            db.execute(
+                "UPDATE requests SET lease_until = ? WHERE id = ? AND state = 'executing'",
+                [_text(lease_until), request_id],
+            )
+
+        await self._write(change)
+
+    async def lapsed_executions(self, now: datetime) -> list[Request]:
+        """Requests whose process died between the intent and the outcome."""
+        return await self._requests(
+            "SELECT * FROM requests WHERE state = 'executing' AND lease_until < ? LIMIT 100", _text(now)
+        )
+
+    async def conclude(
+        self, request_id: str, *, expect: Sequence[RequestState], to: RequestState, outcome: Json, fact: Fact,
+        messages: Sequence[NewMessage], now: datetime, asks_person: bool = False, job: Job | None = None,
+    ) -> Request | None:  # fmt: skip
+        """Record what became of it. `job` is what to look at next; without one, nothing is looked at any more."""
+
+        def change(db: Database) -> Request | None:
+            request = _move(
+                db, request_id, expect, to, fact=fact, messages=messages, now=now,
+                columns={"outcome": json.dumps(outcome), "asks_person": int(asks_person), "lease_until": None},
+            )  # fmt: skip
+            if request is not None:
+                db.execute("DELETE FROM jobs WHERE request_id = ?", [request_id])
+                if job is not None:
+                    _insert(db, "jobs", _job_row(job))
+            return request
+
+        return await self._write(change)
+
+    # Jobs.
+
+    async def claim_due_jobs(self, now: datetime, lease_until: datetime) -> list[tuple[Job, Request]]:
+        """What is due: one job an account at most, none for an account that somebody is asking at this moment."""
+
+        def change(db: Database) -> list[tuple[Job, Request]]:
+            rows = db.execute(
+                "UPDATE jobs SET lease_until = :lease WHERE request_id IN ("
+                " SELECT request_id FROM ("
+                "  SELECT request_id, ROW_NUMBER() OVER (PARTITION BY account ORDER BY due_at) AS place"
+                "  FROM jobs WHERE due_at <= :now AND account NOT IN"
+                "   (SELECT account FROM jobs WHERE lease_until >= :now)"
+                " ) AS due WHERE place = 1) RETURNING *",
+                {"now": _text(now), "lease": _text(lease_until)},
+            ).fetchall()
+            claimed = []
+            for job in map(_job, rows):
+                request = _one(db, "SELECT * FROM requests WHERE id = ?", [job.request_id])
+                if request is not None:
+                    claimed.append((job, request))
+            return claimed
+
+        return await self._write(change)
+
+    async def keep_watching(self, job: Job, outcome: Json | None, now: datetime) -> Request | None:
+        """Look again at `job.due_at`. With an `outcome`, the progress it tells is shown on the request's surfaces."""
+
+        def change(db: Database) -> Request | None:
+            request = _one(
+                db, "SELECT * FROM requests WHERE id = ? AND state IN ('working', 'unknown')", [job.request_id]
+            )
+            if request is None:
+                return None
+            row = _job_row(job)
+            db.execute(
+                "UPDATE jobs SET kind = :kind, ref = :ref, due_at = :due_at, deadline_at = :deadline_at,"
+                " attempts = :attempts, lease_until = '' WHERE request_id = :request_id",
+                {key: row[key] for key in ("kind", "ref", "due_at", "deadline_at", "attempts", "request_id")},
+            )
+            if outcome is None or dict(outcome) == request.outcome:
+                return request
+            _refresh_surfaces(db, job.request_id, now)
+            return _set(
+                db,
+                "UPDATE requests SET outcome = ?, updated_at = ? WHERE id = ? RETURNING *",
+                [json.dumps(outcome), _text(now), job.request_id],
+            )
+
+        return await self._write(change)
+
+    async def next_job_due(self) -> datetime | None:
+        """When the next job wants looking at; None when there is none."""
+        return await self._moment("SELECT MIN(MAX(due_at, lease_until)) FROM jobs")
+
+    # The outbox.
+
+    async def claim_owed_messages(self, now: datetime, lease_until: datetime, limit: int = 50) -> list[Owed]:
+        """The oldest owed message of each lane that is due, claimed; that a post was begun is on disk from here on."""
+
+        def change(db: Database) -> list[Owed]:
+            rows = db.execute(
+                "UPDATE messages SET lease_until = :lease, attempts = attempts + 1,"
+                " begun = CASE WHEN ts = '' THEN begun + 1 ELSE 0 END"
+                " WHERE seq IN (SELECT seq FROM messages AS owed WHERE sent < wanted AND due_at <= :now"
+                "  AND lease_until < :now AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
+                "   WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
+                "  ORDER BY seq LIMIT :limit) RETURNING *",
+                {"now": _text(now), "lease": _text(lease_until), "limit": limit},
+            ).fetchall()
+            return [_owed(db, row) for row in sorted(rows, key=lambda row: int(row["seq"]))]
+
+        return await self._write(change)
+
+    async def message_sent(self, message: Message, *, ts: str, posted_in: str) -> None:
+        """The revision that was claimed is in Slack, as message `ts` of channel `posted_in`."""
+
+        def change(db: Database) -> None:
+            db.execute(
+                "UPDATE messages SET sent = :revision, ts = :ts, posted_in = :place, begun = 0, attempts = 0,"
+                " lease_until = '' WHERE id = :id",
+                {"id": message.id, "revision": message.wanted, "ts": ts, "place": posted_in},
+            )
+
+        await self._write(change)
+
+    async def message_postponed(
+        self,
+        message: Message,
+        *,
+        due_at: datetime,
+        maybe_posted: bool,
+        channel: str | None = None,
+        forget_ts: bool = False,
+    ) -> None:
+        """Try again at `due_at`: elsewhere with `channel`, as a new message with `forget_ts` (the old one is gone)."""
+
+        def change(db: Database) -> None:
+            db.execute(
+                "UPDATE messages SET lease_until = '', due_at = :due,"
+                " begun = CASE WHEN :maybe THEN begun ELSE 0 END, channel = COALESCE(:channel, channel),"
+                " ts = CASE WHEN :forget THEN '' ELSE ts END WHERE id = :id",
+                {
+                    "id": message.id, "due": _text(due_at), "maybe": maybe_posted, "channel": channel,
+                    "forget": forget_ts,
+                },
+            )  # fmt: skip
+
+        await self._write(change)
+
+    async def owe_note(self, request_id: str, message: NewMessage, now: datetime) -> None:
+        """Say something in the thread that no change of state causes."""
+        await self._write(lambda db: _owe(db, request_id, message, now))
+
+    async def next_message_due(self) -> datetime | None:
+        """When the next owed message may be tried; None when nothing is owed."""
+        return await self._moment("SELECT MIN(MAX(due_at, lease_until)) FROM messages WHERE sent < wanted")
+
+    # Questions.
+
+    async def request(self, request_id: str) -> Request | None:
+        """One request by its id."""
+        return await self._database.read(lambda db: _one(db, "SELECT * FROM requests WHERE id = ?", [request_id]))
+
+    async def open_requests(self, limit: int = 50) -> list[Request]:
+        """Everything asked and not finished, newest first."""
+        return await self._requests(
+            "SELECT * FROM requests WHERE state IN ('awaiting_approval', 'approved', 'executing', 'working', 'unknown')"
+            " ORDER BY created_at DESC LIMIT ?",
+            limit,
+        )
+
+    async def requests_of(self, requester: str, limit: int = 20) -> list[Request]:
+        """What one person asked, newest first; drafts are not yet asked."""
+        return await self._requests(
+            "SELECT * FROM requests WHERE requester = ? AND state <> 'draft' ORDER BY created_at DESC LIMIT ?",
+            requester,
+            limit,
+        )
+
+    async def messages_of(self, request_id: str) -> list[Message]:
+        """All messages of a request, in the order in which they were owed."""
+        return await self._database.read(
+            lambda db: [
+                _message(row)
+                for row in db.execute("SELECT * FROM messages WHERE request_id = ? ORDER BY seq", [request_id])
+            ]
+        )
+
+    async def history(self, request_id: str) -> list[AuditEntry]:
+        """The audit of one request, oldest first."""
+        return await self._database.read(
+            lambda db: [
+                AuditEntry(
+                    row["seq"],
+                    _time(row["at"]),
+                    row["request_id"],
+                    row["actor"],
+                    row["what"],
+                    json.loads(row["detail"]),
+                )
+                for row in db.execute("SELECT * FROM audit WHERE request_id = ? ORDER BY seq", [request_id])
+            ]
+        )
+
+    async def note_fact(self, request_id: str, fact: Fact, now: datetime) -> None:
+        """Put a fact into the audit that changes nothing else, such as a refused click."""
+        await self._write(lambda db: _append_audit(db, request_id, fact, now))
+
+    # The beats of the scheduler.
+
+    async def beat(self, name: str, now: datetime) -> None:
+        """This beat has just run to its end."""
+
+        def change(db: Database) -> None:
+            db.execute(
+                "INSERT INTO beats (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+                [name, _text(now)],
+            )
+
+        await self._write(change)
+
+    async def beats(self) -> dict[str, datetime]:
+        """When each beat last ran to its end."""
+        return await self._database.read(
+            lambda db: {row["name"]: _time(row["at"]) for row in db.execute("SELECT name, at FROM beats")}
+        )
+
+    # Below: how it is written down.
+
+    async def _write(self, change: Callable[[Database], T]) -> T:
+        return await self._database.write(change)
+
+    async def _requests(self, sql: str, *parameters: object) -> list[Request]:
+        return await self._database.read(lambda db: [_request(row) for row in db.execute(sql, parameters)])
+
+    async def _moment(self, sql: str) -> datetime | None:
+        found = await self._database.read(lambda db: db.execute(sql).fetchone()[0])
+        return None if found is None else _time(found)
+
+
+def _move(
+    db: Database,
+    request_id: str,
+    expect: Sequence[RequestState],
+    to: RequestState,
+    *,
+    fact: Fact,
+    messages: Sequence[NewMessage],
+    now: datetime,
+    columns: Mapping[str, Any] | None = None,
+    where: str = "",
+    **parameters: Any,
+) -> Request | None:
+    """The one compare-and-set: the new state, its audit entry, its messages, or nothing at all."""
+    columns = columns or {}
+    states = ", ".join(f"'{state.value}'" for state in expect)
+    assignments = "".join(f", {name} = :{name}" for name in columns)
+    request = _set(
+        db,
+        f"UPDATE requests SET state = :to, updated_at = :now{assignments}"  # noqa: S608 (names are ours, not input)
+        f" WHERE id = :id AND state IN ({states}){' AND ' + where if where else ''} RETURNING *",
+        {"id": request_id, "to": to.value, "now": _text(now), **columns, **parameters},
+    )
+    if request is None:
+        return None
+    _refresh_surfaces(db, request_id, now)
+    for message in messages:
+        _owe(db, request_id, message, now)
+    _append_audit(db, request_id, fact, now)
+    return request
+
+
+def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:
+    db.execute(
+        "UPDATE messages SET wanted = wanted + 1, due_at = ? WHERE request_id = ? AND kind IN ('card', 'parent')",
+        [_text(now), request_id],
+    )
+
+
+def _owe(db: Database, request_id: str, message: NewMessage, now: datetime) -> None:
+    lane = "card" if message.kind is MessageKind.CARD else "thread"
+    _insert(
+        db,
+        "messages",
+        {
+            "id": new_id("msg"), "request_id": request_id, "kind": message.kind.value, "lane": f"{request_id}/{lane}",
+            "channel": message.channel, "body": json.dumps(dict(message.body)), "wanted": 1, "sent": 0, "begun": 0,
+            "attempts": 0, "created_at": _text(now), "due_at": _text(now), "lease_until": _NO_LEASE, "ts": "",
+            "posted_in": "",
+        },
+    )  # fmt: skip
+
+
+def _append_audit(db: Database, request_id: str, fact: Fact, now: datetime) -> None:
+    _insert(
+        db,
+        "audit",
+        {
+            "at": _text(now), "request_id": request_id, "actor": fact.actor, "what": fact.what,
+            "detail": json.dumps(dict(fact.detail)),
+        },
+    )  # fmt: skip
+
+
+def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:
+    # The SQL text rather than the insert helper: measured a third faster, and its plan is cached by the connection.
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", dict(row))  # noqa: S608 (names are ours)
+
+
+def _set(db: Database, sql: str, parameters: Any) -> Request | None:
+    rows = db.execute(sql, parameters).fetchall()
+    return _request(rows[0]) if rows else None
+
+
+def _one(db: Database, sql: str, parameters: Sequence[object]) -> Request | None:
+    row = db.execute(sql, parameters).fetchone()
+    return None if row is None else _request(row)
+
+
+def _owed(db: Database, row: sqlite3.Row) -> Owed:
+    message = _message(row)
+    request = _one(db, "SELECT * FROM requests WHERE id = ?", [message.request_id])
+    assert request is not None  # the foreign key holds it
+    parent = db.execute(
+        "SELECT * FROM messages WHERE request_id = ? AND kind = 'parent' AND ts <> '' LIMIT 1", [message.request_id]
+    ).fetchone()
+    return Owed(message, request, None if parent is None else _message(parent), int(row["begun"]) > 1)
+
+
+def _text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError(f"A time without a zone cannot be stored: {moment!r}")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _maybe_text(moment: datetime | None) -> str | None:
+    return None if moment is None else _text(moment)
+
+
+def _maybe_time(text: str | None) -> datetime | None:
+    return None if text is None else _time(text)
+
+
+def _request_row(request: Request) -> dict[str, Any]:
+    row = {field.name: getattr(request, field.name) for field in fields(request)}
+    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until"):
+        row[name] = _maybe_text(row[name])
+    for name in ("input", "quote", "outcome"):
+        row[name] = None if row[name] is None else json.dumps(row[name])
+    return row | {"state": request.state.value, "asks_person": int(request.asks_person)}
+
+
+def _request(row: sqlite3.Row) -> Request:
+    values = dict(row)
+    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until"):
+        values[name] = _maybe_time(values[name])
+    for name in ("input", "quote", "outcome"):
+        values[name] = None if values[name] is None else json.loads(values[name])
+    values["state"] = RequestState(values["state"])
+    values["asks_person"] = bool(values["asks_person"])
+    return Request(**values)
+
+
+def _job_row(job: Job) -> dict[str, Any]:
+    return {
+        "request_id": job.request_id, "account": job.account, "kind": job.kind.value, "ref": json.dumps(dict(job.ref)),
+        "due_at": _text(job.due_at), "deadline_at": _text(job.deadline_at), "started_at": _text(job.started_at),
+        "attempts": job.attempts, "lease_until": _NO_LEASE,
+    }  # fmt: skip
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        request_id=row["request_id"],
+        account=row["account"],
+        kind=JobKind(row["kind"]),
+        ref=json.loads(row["ref"]),
+        due_at=_time(row["due_at"]),
+        deadline_at=_time(row["deadline_at"]),
+        started_at=_time(row["started_at"]),
+        attempts=row["attempts"],
+    )
+
+
+def _message(row: sqlite3.Row) -> Message:
+    return Message(
+        id=row["id"],
+        request_id=row["request_id"],
+        kind=MessageKind(row["kind"]),
+        lane=row["lane"],
+        channel=row["channel"],
+        body=json.loads(row["body"]),
+        wanted=row["wanted"],
+        sent=row["sent"],
+        begun=bool(row["begun"]),
+        attempts=row["attempts"],
+        created_at=_time(row["created_at"]),
+        ts=row["ts"],
+        posted_in=row["posted_in"],
+    )

@@ -1,0 +1,435 @@
+"""An account at Mailin: what it asks, how often, and what it makes of every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from providers.errors import (
+    AuthExpired,
+    BadAnswer,
+    Blocked,
+    NeedsSubscription,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Upstream,
+)
+from providers.mailin.client import MailinClient, MailinSettings
+from providers.mailin.models import DomainStatus, JobState
+from providers.mailin.sandbox import SANDBOX_EMAIL, SANDBOX_PASSWORD, Fault, MailinSandbox, Work
+
+OpenAccount = Callable[..., MailinClient]
+
+
+class TestBuying:
+    async def test_from_free_to_live(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any) -> None:
+        sandbox.job_seconds = 20
+        assert await mailin.is_available("acme.com")
+        uuid = await mailin.buy_domain("acme.com")
+        assert uuid in sandbox.jobs
+        assert not await mailin.is_available("acme.com")
+
+        pending = await mailin.job_status(uuid)
+        assert (pending.state, pending.id, pending.domain_ids) == (JobState.PENDING, uuid, ("1",))
+        clock.advance(20)
+        assert (await mailin.job_status(uuid)).state is JobState.COMPLETED
+
+        domain = await mailin.find_domain("acme.com")
+        assert domain is not None
+        assert domain.status is DomainStatus.ACTIVE
+        assert domain.name_servers == ("ns1.mailin.ai", "ns2.mailin.ai")
+        assert sandbox.times_bought("acme.com") == 1
+
+    async def test_all_four_ways(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        uuids = [
+            await mailin.buy_domain("a.com"),
+            await mailin.buy_domains(["b.com", "c.co"]),
+            await mailin.buy_google_domain("d.com"),
+            await mailin.buy_google_domains(["e.com", "f.biz"]),
+        ]
+        assert uuids == list(sandbox.jobs)
+        assert [(p.domain, p.hosting) for p in sandbox.purchases] == [
+            ("a.com", "smtp"),
+            ("b.com", "smtp"),
+            ("c.co", "smtp"),
+            ("d.com", "google"),
+            ("e.com", "google"),
+            ("f.biz", "google"),
+        ]
+
+    async def test_taken_names_are_named(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        with pytest.raises(Rejected) as one:
+            await mailin.buy_domain("taken.com")
+        with pytest.raises(Rejected) as several:
+            await mailin.buy_domains(["free.com", "google.com", "taken.com"])
+        assert one.value.unavailable == ("taken.com",)
+        assert several.value.unavailable == ("google.com", "taken.com")
+        assert "unavailable" in str(several.value)
+        assert sandbox.purchases == []
+
+    async def test_reasons_come_by_field(self, mailin: MailinClient) -> None:
+        with pytest.raises(Rejected) as rejected:
+            await mailin.buy_domains(["free.com", "acme.net"])
+        assert list(rejected.value.fields) == ["domain_names.1"]
+        assert (rejected.value.status, rejected.value.unavailable) == (422, ())
+
+    @pytest.mark.parametrize("status", [200, 201])
+    async def test_any_success_with_a_job_is_a_yes(
+        self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        from providers.mailin import sandbox as module  # noqa: PLC0415
+
+        accepted = module._accepted
+
+        def otherwise(*args: Any, **kwargs: Any) -> Any:
+            response = accepted(*args, **kwargs)
+            response.status_code = status
+            return response
+
+        monkeypatch.setattr(module, "_accepted", otherwise)
+        assert await mailin.buy_domain("a.com") in sandbox.jobs
+
+
+# What went wrong, what was really bought of two domains, and what the account may conclude.
+AFTER_A_PURCHASE = [
+    (Fault.cut_before(), 0, OutcomeUnknown, None),
+    (Fault.cut_after(), 2, OutcomeUnknown, None),
+    (Fault.cut_after(work=Work.HALF), 1, OutcomeUnknown, None),
+    (Fault.cut_in_answer(), 2, OutcomeUnknown, None),
+    (Fault.slow(60), 2, OutcomeUnknown, None),
+    (Fault.malformed(), 2, OutcomeUnknown, 210),
+    (Fault.unknown_shape(), 2, OutcomeUnknown, 210),
+    (Fault.answers(200, work=Work.ALL), 2, OutcomeUnknown, 200),
+    (Fault.answers(301), 0, OutcomeUnknown, 301),
+    (Fault.answers(310), 0, OutcomeUnknown, 310),
+    (Fault.answers(310, work=Work.ALL), 2, OutcomeUnknown, 310),
+    (Fault.answers(311), 0, Rejected, 311),
+    (Fault.answers(312), 0, NeedsSubscription, 312),
+    (Fault.answers(313), 0, OutcomeUnknown, 313),
+    (Fault.answers(313, work=Work.HALF), 1, OutcomeUnknown, 313),
+    (Fault.answers(313, work=Work.ALL), 2, OutcomeUnknown, 313),
+    (Fault.answers(400), 0, OutcomeUnknown, 400),
+    (Fault.answers(403), 0, Blocked, 403),
+    (Fault.answers(404), 0, NotFound, 404),
+    (Fault.answers(405), 0, Rejected, 405),
+    (Fault.answers(408), 0, OutcomeUnknown, 408),
+    (Fault.answers(409), 0, OutcomeUnknown, 409),
+    (Fault.answers(418), 0, OutcomeUnknown, 418),
+    (Fault.answers(422), 0, Rejected, 422),
+    (Fault.answers(429, retry_after=9), 0, RateLimited, 429),
+    (Fault.answers(500), 0, OutcomeUnknown, 500),
+    (Fault.answers(500, work=Work.ALL), 2, OutcomeUnknown, 500),
+    (Fault.answers(502, work=Work.ALL), 2, OutcomeUnknown, 502),
+    (Fault.answers(503, retry_after=1), 0, OutcomeUnknown, 503),
+    (Fault.answers(504, work=Work.ALL), 2, OutcomeUnknown, 504),
+]
+
+
+class TestPurchasesThatGoWrong:
+    @pytest.mark.parametrize(("fault", "bought", "expected", "status"), AFTER_A_PURCHASE)
+    async def test_it_is_sent_once_and_never_called_off_by_mistake(
+        self,
+        open_account: OpenAccount,
+        sandbox: MailinSandbox,
+        fault: Fault,
+        bought: int,
+        expected: type[ProviderError],
+        status: int | None,
+    ) -> None:
+        mailin = open_account(timeout_seconds=0.2 if fault.seconds else 5)
+        await mailin.verify_credentials()
+        sandbox.faults.add("buy_multiple", fault)
+        with pytest.raises(ProviderError) as error:
+            await mailin.buy_domains(["a.com", "b.com"])
+        assert (type(error.value), error.value.status) == (expected, status)
+        assert sandbox.calls["buy_multiple"] == 1
+        assert len(sandbox.purchases) == bought
+        if bought:
+            assert isinstance(error.value, OutcomeUnknown)
+
+    async def test_when_to_come_back(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.faults.add("buy", Fault.answers(429, retry_after=9))
+        with pytest.raises(RateLimited) as limited:
+            await mailin.buy_domain("a.com")
+        assert limited.value.retry_after == 9.0
+
+    async def test_nobody_is_there(self, open_account: OpenAccount, sandbox: MailinSandbox) -> None:
+        with pytest.raises(NotSent):
+            await open_account(base_url="http://127.0.0.1:1").buy_domain("a.com")
+        assert sandbox.purchases == []
+
+    @pytest.mark.parametrize("fault", [Fault.answers(500), Fault.cut_after(), Fault.malformed(), Fault.unknown_shape()])
+    async def test_if_the_log_in_fails_nothing_was_sent(
+        self, mailin: MailinClient, sandbox: MailinSandbox, fault: Fault
+    ) -> None:
+        sandbox.faults.add("login", fault, times=3)
+        with pytest.raises(NotSent):
+            await mailin.buy_domain("a.com")
+        assert sandbox.calls["buy"] == 0
+
+    async def test_the_words_of_mailin_are_passed_on(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.faults.add("buy", Fault.answers(312))
+        with pytest.raises(NeedsSubscription, match="It says: You do not have an active subscription"):
+            await mailin.buy_domain("a.com")
+
+
+class TestReadingsThatGoWrong:
+    @pytest.mark.parametrize(
+        ("fault", "expected"),
+        [
+            (Fault.cut_before(), Upstream),
+            (Fault.cut_in_answer(), Upstream),
+            (Fault.slow(60), Upstream),
+            (Fault.malformed(), BadAnswer),
+            (Fault.unknown_shape(), BadAnswer),
+            (Fault.answers(302), BadAnswer),
+            (Fault.answers(310), Upstream),
+            (Fault.answers(311), Rejected),
+            (Fault.answers(312), NeedsSubscription),
+            (Fault.answers(313), Upstream),
+            (Fault.answers(400), BadAnswer),
+            (Fault.answers(403), Blocked),
+            (Fault.answers(404), NotFound),
+            (Fault.answers(422), Rejected),
+            (Fault.answers(429, retry_after=2), RateLimited),
+            (Fault.answers(500), Upstream),
+            (Fault.answers(503), Upstream),
+        ],
+    )
+    async def test_what_it_means(
+        self, open_account: OpenAccount, sandbox: MailinSandbox, fault: Fault, expected: type[ProviderError]
+    ) -> None:
+        mailin = open_account(timeout_seconds=0.1 if fault.seconds else 5)
+        await mailin.verify_credentials()
+        sandbox.faults.add("domains", fault, times=3)
+        with pytest.raises(ProviderError) as error:
+            await mailin.domains()
+        assert type(error.value) is expected
+
+    @pytest.mark.parametrize("fault", [Fault.answers(310), Fault.answers(503), Fault.answers(429), Fault.cut_before()])
+    async def test_what_passes_is_waited_out(self, mailin: MailinClient, sandbox: MailinSandbox, fault: Fault) -> None:
+        sandbox.faults.add("domains", fault, times=2)
+        assert (await mailin.domains()).total == 0
+        assert sandbox.calls["domains"] == 3
+
+
+class TestLoggingIn:
+    async def test_many_callers_share_one_log_in(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        await asyncio.gather(*(mailin.is_available(f"a{n}.com") for n in range(20)))
+        assert sandbox.calls["login"] == 1
+
+    async def test_a_token_that_ends_is_renewed_once_for_all(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        await mailin.domains()
+        sandbox.expire_tokens()
+        await asyncio.gather(*(mailin.domains() for _ in range(20)))
+        assert sandbox.calls["login"] == 2
+
+    async def test_even_before_a_purchase(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        """A 401 proves that nothing was bought, so the purchase is sent again; the one spend that is."""
+        await mailin.domains()
+        sandbox.expire_tokens()
+        await mailin.buy_domain("a.com")
+        assert (sandbox.calls["buy"], sandbox.times_bought("a.com")) == (2, 1)
+
+    async def test_a_second_refusal_is_the_end(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.faults.add("buy", Fault.answers(401), times=5)
+        with pytest.raises(AuthExpired):
+            await mailin.buy_domain("a.com")
+        assert (sandbox.calls["buy"], sandbox.calls["login"]) == (2, 2)
+
+    async def test_the_wrong_password_is_not_hammered(
+        self, open_account: OpenAccount, sandbox: MailinSandbox, clock: Any
+    ) -> None:
+        mailin = open_account(password="wrong-password")
+        for _ in range(3):
+            with pytest.raises(AuthExpired):
+                await mailin.domains()
+        assert sandbox.calls["login"] == 1
+        clock.advance(60)
+        with pytest.raises(AuthExpired):
+            await mailin.domains()
+        assert sandbox.calls["login"] == 2
+
+    async def test_the_doctor_asks_at_once(self, open_account: OpenAccount, sandbox: MailinSandbox) -> None:
+        mailin = open_account(password="wrong-password")
+        for _ in range(2):
+            with pytest.raises(AuthExpired):
+                await mailin.verify_credentials()
+        assert sandbox.calls["login"] == 2
+        assert await open_account().verify_credentials() is None
+
+    @pytest.mark.parametrize("status", [401, 422])
+    async def test_refused_in_either_way(self, mailin: MailinClient, sandbox: MailinSandbox, status: int) -> None:
+        sandbox.faults.add("login", Fault.answers(status))
+        with pytest.raises(AuthExpired):
+            await mailin.verify_credentials()
+
+    async def test_no_token_in_the_answer(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.faults.add("login", Fault.unknown_shape())
+        with pytest.raises(BadAnswer):
+            await mailin.verify_credentials()
+
+
+class TestAvailability:
+    async def test_no_is_a_404_that_says_so(self, mailin: MailinClient) -> None:
+        assert await mailin.is_available("free.com") is True
+        assert await mailin.is_available("taken.com") is False
+
+    @pytest.mark.parametrize("status", [200, 404])
+    async def test_an_answer_that_does_not_say_so_is_neither(
+        self, mailin: MailinClient, sandbox: MailinSandbox, status: int
+    ) -> None:
+        sandbox.faults.add("availability", Fault.answers(status))
+        with pytest.raises(BadAnswer):
+            await mailin.is_available("free.com")
+
+
+class TestListing:
+    async def test_pages(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.own(*(f"acme{n}.com" for n in range(25)))
+        first = await mailin.domains(per_page=10)
+        assert (len(first.data), first.total, first.last_page, first.next_page) == (10, 25, 3, 2)
+        last = await mailin.domains(page=3, per_page=10, name="acme")
+        assert (len(last.data), last.next_page) == (5, None)
+
+    async def test_google_has_its_own(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.own("smtp.com")
+        sandbox.own("google-hosted.com", hosting="google")
+        assert [domain.name for domain in (await mailin.domains()).data] == ["smtp.com"]
+        [google] = (await mailin.google_domains()).data
+        assert (google.name, google.provider_type) == ("google-hosted.com", "google")
+        assert await mailin.find_domain("google-hosted.com") is None
+        assert await mailin.find_domain("google-hosted.com", "google") == google
+
+    async def test_found_by_its_exact_name_alone(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.own("myexample.com", "example.com.co")
+        assert await mailin.find_domain("example.com") is None
+        sandbox.own("example.com")
+        domain = await mailin.find_domain("Example.COM")
+        assert domain is not None
+        assert domain.name == "example.com"
+
+    async def test_found_on_the_last_page(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        """The addresses in the answer lead to another host; pages are counted instead."""
+        sandbox.own(*(f"x{n}-acme.com" for n in range(210)), "acme.com")
+        assert await mailin.find_domain("acme.com") is not None
+        assert sandbox.calls["domains"] == 3
+
+    async def test_a_listing_without_an_end(
+        self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("providers.mailin.client.MAX_PAGES", 2)
+        sandbox.own(*(f"x{n}-acme.com" for n in range(300)))
+        with pytest.raises(BadAnswer, match="does not end"):
+            await mailin.find_domain("acme.com")
+
+    async def test_right_after_a_purchase_it_may_be_missing(
+        self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any
+    ) -> None:
+        sandbox.listing_lag_seconds = 30
+        await mailin.buy_domain("acme.com")
+        assert await mailin.find_domain("acme.com") is None
+        clock.advance(30)
+        assert await mailin.find_domain("acme.com") is not None
+
+
+class TestJobs:
+    async def test_an_unknown_job(self, mailin: MailinClient) -> None:
+        with pytest.raises(NotFound):
+            await mailin.job_status("no/such?job")
+
+    async def test_a_word_nobody_knows_is_kept_and_noted_once(
+        self, mailin: MailinClient, sandbox: MailinSandbox, logged: Any
+    ) -> None:
+        uuid = await mailin.buy_domain("a.com")
+        sandbox.faults.add("job_status", Fault.job_says("Reticulating"), times=3)
+        jobs = [await mailin.job_status(uuid) for _ in range(3)]
+        assert {(job.state, job.raw_status) for job in jobs} == {(JobState.UNKNOWN, "Reticulating")}
+        assert [line["said"] for line in logged if line["event"] == "unknown job status"] == ["Reticulating"]
+
+    async def test_a_job_with_errors(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.failing = {"bad.com"}
+        job = await mailin.job_status(await mailin.buy_domains(["good.com", "bad.com"]))
+        assert (job.state, job.domain_ids) == (JobState.COMPLETED_WITH_ERRORS, ("1",))
+        assert "bad.com" in job.report
+
+
+class TestSettings:
+    def settings(self, **changed: Any) -> MailinSettings:
+        return MailinSettings(
+            **({"provider": "mailin", "email": SANDBOX_EMAIL, "password": SANDBOX_PASSWORD} | changed)
+        )
+
+    def test_what_need_not_be_said(self) -> None:
+        settings = self.settings()
+        assert (str(settings.base_url), settings.device_name) == ("https://api.mailin.ai/", "postroom")
+        assert settings.min_seconds_between_calls == 2.5
+
+    @pytest.mark.parametrize("email", ["secret-but-wrong", "a@b", "a b@c.de", ""])
+    def test_an_address_that_is_none_is_refused_without_being_repeated(self, email: str) -> None:
+        with pytest.raises(ValidationError, match="must be an e-mail address") as error:
+            self.settings(email=email)
+        assert "secret-but-wrong" not in str(error.value)
+
+    def test_neither_is_a_password_in_the_wrong_place(self) -> None:
+        with pytest.raises(ValidationError) as error:
+            self.settings(passwort="s3cr3t-value", password="")
+        assert "s3cr3t-value" not in str(error.value)
+
+    async def test_calls_are_spaced_as_the_settings_say(
+        self, open_account: OpenAccount, sandbox: MailinSandbox, clock: Any
+    ) -> None:
+        mailin = open_account(min_seconds_between_calls=2.5)
+        await asyncio.gather(*(mailin.domains() for _ in range(3)))
+        assert clock.slept == [2.5, 2.5, 2.5]  # the log-in is a call as well
+
+
+class TestSecrets:
+    async def test_they_are_nowhere(
+        self, open_account: OpenAccount, sandbox: MailinSandbox, everything_logged: Any
+    ) -> None:
+        mailin = open_account()
+        told = [repr(mailin), str(mailin), repr(mailin._transport), repr(mailin._settings), str(mailin._settings)]
+        faults = [fault for fault, *_ in AFTER_A_PURCHASE if not fault.seconds] + [Fault.answers(401)]
+        for fault in faults:
+            sandbox.faults.add("buy_multiple", fault)
+            sandbox.faults.add("domains", fault)
+        for _ in faults:
+            for call in (mailin.buy_domains(["a.com", "b.com"]), mailin.domains()):
+                try:
+                    told.append(repr(await call))
+                except ProviderError as error:
+                    told += [*traceback.format_exception(error), repr(error), repr(vars(error))]
+        wrong = open_account(password="another-secret")
+        with pytest.raises(AuthExpired) as refused:
+            await wrong.verify_credentials()
+        told += traceback.format_exception(refused.value)
+
+        everything = "".join(told) + everything_logged.getvalue()
+        assert "provider call" in everything
+        tokens = list(sandbox._tokens)
+        assert tokens
+        for secret in (SANDBOX_EMAIL, SANDBOX_PASSWORD, "another-secret", *tokens, *(t.split("|")[1] for t in tokens)):
+            assert secret not in everything
+
+    async def test_not_even_when_mailin_repeats_them(
+        self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = f"Nothing for {SANDBOX_EMAIL.upper()} with {SANDBOX_PASSWORD},\x1b[31m\nsorry." + "x" * 1000
+        monkeypatch.setattr("providers.mailin.sandbox._MESSAGES", {422: said})
+        sandbox.faults.add("buy", Fault.answers(422))
+        with pytest.raises(Rejected) as rejected:
+            await mailin.buy_domain("a.com")
+        assert "Nothing for [redacted] with [redacted], [31m sorry.xxx" in str(rejected.value)
+        assert len(str(rejected.value)) < 400
