@@ -113,7 +113,7 @@ _SLACK_FILE = shape({}, {"id": string(255, 1), "url": URL})
 _CELL = by_type(
     lambda: {
         "raw_text": shape({"type": anything, "text": string(TABLE_TEXT, 1)}),
-        "raw_number": shape({"type": anything, "value": number}, {"text": string(TABLE_TEXT)}),
+        "raw_number": shape({"type": anything, "value": number, "text": string(TABLE_TEXT, 1)}),
         "rich_text": _RICH_TEXT,
     }
 )
@@ -217,6 +217,7 @@ BLOCKS: Mapping[str, Rule] = MappingProxyType(
                 "width": anything,
                 "is_collapsible": flag,
                 "default_collapsed": flag,
+                "has_header_divider": flag,
             },
         ),
         "context_actions": _block({"elements": items(anything, 5, 1)}),

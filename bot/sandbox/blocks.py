@@ -90,7 +90,12 @@ def _block_problems(block: Any, surface: Surface, pointer: Pointer, accepts_new_
     if kind is None:
         yield Found("missing required field: type", pointer)
         return
-    unknown = kind not in BLOCKS or kind not in SURFACES[surface] or (kind in NEW_BLOCKS and not accepts_new_blocks)
+    unknown = (
+        not isinstance(kind, str)
+        or kind not in BLOCKS
+        or kind not in SURFACES[surface]
+        or (kind in NEW_BLOCKS and not accepts_new_blocks)
+    )
     if unknown:
         yield Found(f"unsupported type: {kind}", f"{pointer}/type")
         return

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 ANY_METHOD = "*"
 RESPONSE_URL = "response_url"
 """The name under which faults and calls of response_urls are kept, beside the names of the Web API methods."""
+HANDSHAKE = "socket"
+"""The name under which faults of the WebSocket handshake are kept. Any of them but `slow` refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class Faults:
         self._planned: dict[str, list[_Planned]] = {}
 
     def add(self, method: str, fault: Fault, *, times: int | None = 1) -> None:
-        """The next calls of `method` ("*": of any) go wrong like this: `times` of them, or all of them with None."""
+        """The next calls of `method` go wrong like this: `times` of them, or all of them with None.
+
+        method: a Web API method, "*" for any of them, "response_url", or "socket" for the WebSocket handshake.
+        """
         self._planned.setdefault(method, []).append(_Planned(fault, times))
 
     def clear(self, method: str | None = None) -> None:
@@ -76,7 +81,8 @@ class Faults:
 
     def take(self, method: str) -> Fault | None:
         """The fault of the call that just came in, if there is one."""
-        for name in (method, ANY_METHOD):
+        names = (method,) if method in {RESPONSE_URL, HANDSHAKE} else (method, ANY_METHOD)
+        for name in names:
             planned = self._planned.get(name)
             if planned:
                 return _take_first(planned)

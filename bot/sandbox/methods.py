@@ -115,21 +115,12 @@ def permalink(asked: Asked) -> Answer:
 
 def open_view(asked: Asked) -> Answer:
     """views.open: a modal for whoever the trigger_id came from. A refused view leaves the trigger unspent."""
-    content = _view(asked, "modal")
-    workspace = asked.workspace
-    workspace.tickets.check_trigger(asked.required("trigger_id"))
-    view = workspace.views.open(workspace.tickets.spend_trigger(asked.required("trigger_id")), content)
-    return {"view": view.to_slack()}
+    return _shown_for_trigger(asked, asked.workspace.views.open)
 
 
 def push_view(asked: Asked) -> Answer:
     """views.push: one more modal on the stack, three at most."""
-    content = _view(asked, "modal")
-    workspace = asked.workspace
-    user = workspace.tickets.check_trigger(asked.required("trigger_id"))
-    view = workspace.views.push(user, content)
-    workspace.tickets.spend_trigger(asked.required("trigger_id"))
-    return {"view": view.to_slack()}
+    return _shown_for_trigger(asked, asked.workspace.views.push)
 
 
 def update_view(asked: Asked) -> Answer:
@@ -213,6 +204,15 @@ def _view(asked: Asked, expected: Literal["modal", "home"]) -> dict[str, Any]:
     if problems:
         raise SlackError("invalid_arguments", problems.messages)
     return completed_view(content)
+
+
+def _shown_for_trigger(asked: Asked, show: Callable[[str, dict[str, Any]], View]) -> Answer:
+    trigger_id = asked.required("trigger_id")
+    content = _view(asked, "modal")
+    user = asked.workspace.tickets.check_trigger(trigger_id)
+    view = show(user, content)
+    asked.workspace.tickets.spend_trigger(trigger_id)
+    return {"view": view.to_slack()}
 
 
 def _found_view(asked: Asked) -> View:

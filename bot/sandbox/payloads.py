@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.sandbox.forms import Element, State, values_of
+from bot.sandbox.forms import Element, State, elements_in, values_of
 from bot.sandbox.model import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Channel, Message, User, View
 from bot.sandbox.workspace import Workspace
 
@@ -77,8 +77,16 @@ def action_of(workspace: Workspace, block: Payload, element: Element, state: Sta
 
 
 def submission(workspace: Workspace, user: User, view: View) -> Payload:
-    """view_submission with the values as they stand in the modal."""
-    return _interaction(workspace, "view_submission", user) | {"view": view.to_slack(), "response_urls": []}
+    """view_submission with the values as they stand, and a response_url for each select that asks for one."""
+    shape = view.to_slack()
+    urls = []
+    for block, element in elements_in(view.blocks):
+        if element.get("response_url_enabled"):
+            state = shape["state"]["values"][block["block_id"]][element["action_id"]]
+            channel = state.get("selected_conversation") or state.get("selected_channel")
+            place = {"block_id": block["block_id"], "action_id": element["action_id"], "channel_id": channel}
+            urls.append(place | {"response_url": workspace.response_url_for(channel, user.id)})
+    return _interaction(workspace, "view_submission", user) | {"view": shape, "response_urls": urls}
 
 
 def closing(user: User, view: View, *, is_cleared: bool) -> Payload:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from bot.sandbox.faults import HANDSHAKE
 from bot.sandbox.model import APP_ID
 from bot.sandbox.workspace import Workspace
 
@@ -21,7 +23,12 @@ def route(workspace: Workspace) -> WebSocketRoute:
     """The endpoint that the url of apps.connections.open points to. Each url is good for one handshake."""
 
     async def link(websocket: WebSocket) -> None:
-        if not workspace.tickets.spend_socket(websocket.query_params.get("ticket", "")):
+        good = workspace.tickets.spend_socket(websocket.query_params.get("ticket", ""))
+        fault = workspace.faults.take(HANDSHAKE)
+        if fault is not None:
+            await asyncio.sleep(fault.seconds)
+            good = good and fault.kind == "slow"
+        if not good:
             # Closing before accepting makes it an HTTP 403, like a handshake with a url that was used before.
             await websocket.close(_REFUSED)
             return

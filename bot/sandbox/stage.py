@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from starlette.routing import BaseRoute
@@ -24,6 +25,14 @@ from providers.mailin import sandbox as mailin
 
 LEAVE_SECONDS = 10.0
 READY_SECONDS = 30.0
+
+PRICES: Mapping[str, Decimal] = {
+    "com": Decimal("12.50"),
+    "co": Decimal("28.00"),
+    "ca": Decimal("14.00"),
+    "biz": Decimal("16.75"),
+}
+"""What a domain costs on this stage, in US dollars, by its top-level domain."""
 
 SETTINGS = """\
 [slack]
@@ -46,10 +55,7 @@ reconcile_after_seconds = {reconcile_after}
 
 [prices.mailin]
 currency = "USD"
-"domain.com" = "12.50"
-"domain.co" = "28.00"
-"domain.ca" = "14.00"
-"domain.biz" = "16.75"
+{prices}
 
 [approvals]
 approvers = ["U0OMAR", "U0FINN"]
@@ -212,6 +218,7 @@ async def set_stage(
                 lease=pace.lease,
                 reconcile_after=pace.reconcile_after,
                 log_level=pace.log_level,
+                prices="\n".join(f'"domain.{tld}" = "{price}"' for tld, price in PRICES.items()),
             )
         )
         bot = Bot(folder, workspace, _environment(workspace, at_slack.api_url, folder))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from bot.sandbox.model import Clock, Message, SlackError
 
 TRIGGER_LIFETIME = timedelta(seconds=3)
 RESPONSE_URL_LIFETIME = timedelta(minutes=30)
 RESPONSE_URL_USES = 5
+KEPT = 10_000
+"""So many of each kind are remembered; a workspace that runs for days forgets older ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Tickets:
         """A trigger_id for an interaction of this user."""
         trigger_id = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**11)}.{secrets.token_hex(16)}"
         self._triggers[trigger_id] = _Trigger(user, self._clock())
+        _forget_oldest(self._triggers)
         return trigger_id
 
     def check_trigger(self, trigger_id: str) -> str:
@@ -72,6 +76,7 @@ class Tickets:
         """The last part of a response_url."""
         ticket = secrets.token_urlsafe(18)
         self._response_urls[ticket] = _Answerable(target, self._clock())
+        _forget_oldest(self._response_urls)
         return ticket
 
     def use_response_url(self, ticket: str) -> ResponseUrl:
@@ -96,3 +101,8 @@ class Tickets:
             return False
         self._sockets.discard(ticket)
         return True
+
+
+def _forget_oldest(tickets: dict[str, Any]) -> None:
+    if len(tickets) > KEPT:
+        del tickets[next(iter(tickets))]

@@ -32,10 +32,8 @@ from bot.sandbox.model import (
     Clock,
     Message,
     Notice,
-    SlackError,
     User,
     UserGroup,
-    View,
     utc_now,
 )
 from bot.sandbox.tickets import ResponseUrl, Tickets
@@ -137,7 +135,7 @@ class Feed(AsyncIterator[Change]):
 
 
 class Workspace:
-    """The state of one team, and the one place where it changes.
+    """The state of one team, and the one place where it changes. It belongs to one event loop.
 
     clock: answers now; triggers (3 s) and response_urls (30 min) age by it.
     accepts_new_blocks: False behaves like a workspace that does not know the data blocks yet.
@@ -377,15 +375,3 @@ class Workspace:
         change = Change(next(self._seq), kind, channel, ts, user, view_id, text)
         for feed in tuple(self._feeds):
             feed.put(change)
-
-
-__all__ = [
-    "App",
-    "Feed",
-    "SlackError",
-    "View",
-    "Workspace",
-    "WorkspaceSeed",
-    "default_seed",
-    "default_workspace",
-]

@@ -43,9 +43,8 @@ function morph(old, fresh) {
 
 /** Attributes that belong to this page and not to the server: what is open, active or on its way. */
 function keptAttribute(element, name) {
-  if (name === "open") return element.tagName === "DIALOG";
-  if (name === "aria-expanded" || name === "aria-busy" || name === "aria-activedescendant") return true;
-  return name === "hidden" && ["listbox", "menu"].includes(element.getAttribute("role"));
+  if (name === "aria-expanded" || name === "aria-busy" || name === "aria-activedescendant" || name === "style") return true;
+  return name === "hidden" && (element.hasAttribute("data-jump") || ["listbox", "menu"].includes(element.getAttribute("role")));
 }
 
 /** What a person put in stays until the server has another opinion than it had before. */
@@ -74,10 +73,13 @@ function typedInto(control) {
 
 function morphChildren(old, fresh) {
   const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  const staying = new Set([...fresh.children].map((child) => child.id).filter((id) => byId.has(id)));
   let place = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     const known = wanted.id ? byId.get(wanted.id) : place && !place.id && same(place, wanted) ? place : null;
     if (known && same(known, wanted)) {
+      // What stands between goes: moving the element itself would take the focus from it.
+      while (place !== known && place && !staying.has(place.id)) place = removed(place);
       if (known === place) place = place.nextSibling;
       else old.insertBefore(known, place);
       morph(known, wanted);
@@ -85,11 +87,14 @@ function morphChildren(old, fresh) {
       old.insertBefore(wanted, place);
     }
   }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
-  }
+  while (place) place = removed(place);
+}
+
+/** Takes a node away and answers the one after it. */
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 // ---------------------------------------------------------------- the stream
@@ -272,6 +277,7 @@ const isText = (control) => control.matches("textarea, input:not([type=checkbox]
 
 document.addEventListener("input", ({ target: control }) => {
   if (control.matches("[data-draft]")) return typing(control);
+  refusalExpected = false;
   if (control.matches("[data-search]")) return search(control);
   const el = control.closest(".el");
   if (!el || !isText(control)) return;
@@ -474,6 +480,7 @@ function restoreDrafts() {
 
 let opener = null;
 let shownView = null;
+let refusalExpected = false;
 
 /** Opens, closes and focuses the modal as the region inside it says. */
 function settleModal() {
@@ -491,9 +498,10 @@ function settleModal() {
   }
   const fresh = shownView !== form.dataset.view;
   shownView = form.dataset.view;
+  if (fresh) refusalExpected = false;
   const wrong = form.querySelector("[aria-invalid=true]");
   if (fresh) focusFirst(form);
-  else if (wrong && "sending" in dialog.dataset) wrong.focus();
+  else if (wrong && refusalExpected) wrong.focus();
   else if (!dialog.contains(document.activeElement) || document.activeElement === dialog) focusFirst(form);
 }
 
@@ -510,6 +518,7 @@ async function submit(form) {
     waiting.delete(id);
   }
   dialog.dataset.sending = "";
+  refusalExpected = true;
   form.setAttribute("aria-busy", "true");
   // Only inputs: what stands in other elements was sent when it was chosen.
   const fields = [...form.querySelectorAll(".field .el")].map((el) => ({ ...named(el), value: valueOf(el) }));
@@ -625,6 +634,7 @@ document.addEventListener("click", (event) => {
   if (hit(".found [role=option]")) return pick(hit(".found [role=option]"));
   if (hit("#commands [role=option]")) return takeCommand($("composer-main"), hit("#commands [role=option]"));
   if (hit("[data-close]")) return closeView(hit("[data-close]").dataset.close === "all");
+  if (hit("[data-jump]")) return hit("[data-jump]").parentElement.querySelector(".scroller").scrollTo({ top: 0, behavior: "smooth" });
   if (hit("[data-drawer]")) return drawer(true);
   if (hit("#close-drawer, #scrim")) return drawer(false);
   for (const input of document.querySelectorAll("[data-search][aria-expanded=true]")) closeFound(input);
@@ -689,6 +699,11 @@ function menuKey(event, item) {
   else return;
   if (event.key !== "Tab") event.preventDefault();
 }
+
+document.addEventListener("scroll", ({ target: scroller }) => {
+  const jump = scroller.parentElement?.querySelector("[data-jump]");
+  if (jump) jump.hidden = scroller.scrollTop > -240;
+}, true);
 
 addEventListener("pagehide", () => stream?.close());
 addEventListener("pageshow", ({ persisted }) => persisted && connect());

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.blocks import completed, message_problems, view_problems
@@ -396,6 +398,48 @@ def test_missing_ids_are_given_and_the_original_is_left_alone() -> None:
     assert block["block_id"]
     assert block["elements"][0]["action_id"]
     assert "block_id" not in original[0]
+
+
+# Words that lead deep into the rules, mixed with anything JSON can say.
+WORDS = st.sampled_from(
+    [
+        "type",
+        "text",
+        "blocks",
+        "elements",
+        "element",
+        "options",
+        "rows",
+        "fields",
+        "accessory",
+        "confirm",
+        "chart",
+        "section",
+        "actions",
+        "input",
+        "button",
+        "static_select",
+        "plain_text",
+        "mrkdwn",
+        "modal",
+        "title",
+        "table",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING)
+@settings(max_examples=200, deadline=None)
+def test_nonsense_is_refused_and_never_breaks_anything(nonsense: Any) -> None:
+    for blocks in (nonsense, [nonsense], [section(text=nonsense)], [actions(button(confirm=nonsense))]):
+        assert isinstance(message_problems(blocks).messages, tuple)
+    for view in (nonsense, modal(nonsense), modal(field(select(options=nonsense)))):
+        assert isinstance(view_problems(view, expected="modal").messages, tuple)
 
 
 async def test_the_web_api_answers_with_the_details(client, workspace, ana) -> None:

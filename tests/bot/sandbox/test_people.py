@@ -221,6 +221,19 @@ async def test_what_people_write_reaches_the_app_only_when_it_listens(bot, works
     assert [message.text for message in ana.messages("#outreach")] == ["nobody listens"]
 
 
+async def test_a_modal_can_ask_for_response_urls_of_the_channels_chosen(bot, workspace, ana, view) -> None:
+    @bot.view("where")
+    async def where(ack: Any, respond: Any) -> None:
+        await ack()
+        await respond("Here it is", response_type="in_channel")
+
+    select = {"type": "conversations_select", "response_url_enabled": True}
+    workspace.views.open("U0ANA", completed_view(view("Where", [field("channel", select)])))
+    modal = await ana.fills(await ana.sees_modal("Where"), channel="C0APPROVALS")
+    assert (await ana.submits(modal)).ok
+    assert (await ana.sees("Here it is", in_="#approvals")).channel == "C0APPROVALS"
+
+
 async def test_a_shortcut_starts_without_a_channel(bot, ana) -> None:
     seen = []
 

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from bot.sandbox import payloads
+from bot.sandbox.faults import Fault
 from bot.sandbox.model import APP_TOKEN
 from bot.sandbox.server import serve
 
@@ -130,6 +131,18 @@ async def test_a_url_is_good_for_one_handshake(client) -> None:
             assert (hello["type"], hello["num_connections"]) == ("hello", 1)
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(url)
+
+
+async def test_a_refused_handshake_uses_the_url_up_all_the_same(client, workspace) -> None:
+    workspace.faults.add("socket", Fault.server_error())
+    url = (await client.apps_connections_open(app_token=APP_TOKEN))["url"]
+    async with aiohttp.ClientSession() as session:
+        for _ in range(2):
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(url)
+        url = (await client.apps_connections_open(app_token=APP_TOKEN))["url"]
+        async with session.ws_connect(url) as link:
+            assert (await link.receive_json())["type"] == "hello"
 
 
 async def test_an_eleventh_connection_is_turned_away(client, workspace) -> None:
