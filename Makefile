@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-page test lint types contract bench pin clean setup
+.PHONY: demo demo-page test lint types contract bench pictures pin clean setup
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -11,8 +11,8 @@ setup: .venv/.ready
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Postroom needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Setting up (first time only, about half a minute) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup  ## play the whole story by itself, then offer the page
@@ -23,6 +23,9 @@ demo-page: setup  ## a local workspace to click in: http://127.0.0.1:8065
 
 test: setup  ## all tests, browser included where there is one
 	@$(BIN)/python -m pytest
+
+pictures: setup  ## take the README's pictures anew
+	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

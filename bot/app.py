@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -145,10 +145,19 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def build(settings: Settings, clock: Clock, chance: Callable[[], float] = random.random) -> AsyncIterator[House]:
-    """Put the house together and take it apart again. Raises CannotStart when Slack refuses the bot token."""
+async def build(
+    settings: Settings,
+    clock: Clock,
+    chance: Callable[[], float] = random.random,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[House]:
+    """Put the house together and take it apart again. Raises CannotStart when Slack refuses the bot token.
+
+    `clock`, `chance` (a random number in [0, 1)) and `sleep` (how providers' calls wait for their turn) are passed in
+    so that tests need neither luck nor patience.
+    """
     accounts = {
-        name: open_account(name, its, settings.prices.get(its.provider, PriceList()), clock)
+        name: open_account(name, its, settings.prices.get(its.provider, PriceList()), clock, sleep)
         for name, its in settings.accounts.items()
     }
     async with contextlib.AsyncExitStack() as stack:

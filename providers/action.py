@@ -140,7 +140,7 @@ class Refused(Exception):
 
 
 class Action(BaseModel):
-    """One thing people can ask. Subclass it with `provider=`, `command=` ("noun verb") and `effect=`.
+    """One thing people can ask. Subclass it with `provider=`, `command=` ("noun verb"), `title=` and `effect=`.
 
     The class docstring's first line is the help line. Fields are the form, in order; `Field(title=, description=)` are
     its labels and hints. A field marked with `from_words()` takes the words typed after the command; one marked with
@@ -151,12 +151,15 @@ class Action(BaseModel):
 
     provider: ClassVar[str] = ""
     command: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    """What stands above its form, 24 characters at most."""
     effect: ClassVar[Effect] = Effect.READ
 
     def __init_subclass__(
         cls, *, provider: str = "", command: str = "", effect: Effect | None = None, **kwargs: Any
     ) -> None:
         super().__init_subclass__(**kwargs)
+        cls.title = cls.model_config.get("title") or command.capitalize()  # `title=` is pydantic's own word for it
         cls.provider = provider or cls.provider
         cls.command = command or cls.command
         cls.effect = effect or cls.effect

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
 from providers.action import Action
@@ -73,11 +74,17 @@ def account_types() -> dict[str, type[AccountSettings]]:
     return {"mailin": MailinSettings}
 
 
-def open_account(name: str, settings: AccountSettings, prices: PriceList, clock: Clock) -> Account:
-    """Connect one account of the settings to its provider's client. Nothing is sent yet."""
+def open_account(
+    name: str,
+    settings: AccountSettings,
+    prices: PriceList,
+    clock: Clock,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Account:
+    """Connect one account of the settings to its provider's client. Nothing is sent yet. `sleep` is how it waits."""
     match settings:
         case MailinSettings():
-            client = connect_mailin(name, settings, clock)
+            client = connect_mailin(name, settings, clock, sleep=sleep)
         case _:
             raise TypeError(f"no client for an account of {settings.provider!r}")
     return Account(name=name, provider=settings.provider, client=client, prices=prices)

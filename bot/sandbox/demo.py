@@ -24,9 +24,11 @@ from bot.sandbox.markup import EMOJI
 from bot.sandbox.modal import Modal
 from bot.sandbox.model import BOT_USER_ID, Change, Message
 from bot.sandbox.people import Person
-from bot.sandbox.stage import PRICES, BotDied, Pace, Stage, set_stage
+from bot.sandbox.screen import SlashCommand
+from bot.sandbox.stage import PRICES, BotDied, Pace, Stage, installed, set_stage
 from bot.sandbox.witness import NotSeen
 from bot.sandbox.workspace import Workspace, default_workspace
+from providers.catalogue import NOUNS, built_in
 
 OUTREACH = "#outreach"
 APPROVALS = "#approvals"
@@ -59,12 +61,26 @@ def demo(*, page: bool, port: int) -> int:
         return 1
 
 
+def slash_commands() -> list[SlashCommand]:
+    """What the page's composer offers after a slash: the commands of the manifest, with what may follow."""
+    catalogue = built_in()
+    offered = [
+        SlashCommand(f"/{noun}", "|".join(c.split()[1] for c in catalogue.commands(noun)), about)
+        for noun, about in NOUNS.items()
+    ]
+    return [*offered, SlashCommand("/postroom", "help|jobs", "What can be asked, and what is not finished")]
+
+
 async def _demo(console: Console, *, page: bool, port: int, stay: bool) -> int:
-    workspace = default_workspace()
+    workspace = default_workspace(app=installed())
     with tempfile.TemporaryDirectory(prefix="postroom-demo-") as folder:
         pace = CLICKED if page else PLAYED
         async with set_stage(
-            workspace, Path(folder), pace=pace, port=port, more_routes=web_page.routes(workspace)
+            workspace,
+            Path(folder),
+            pace=pace,
+            port=port,
+            more_routes=web_page.routes(workspace, commands=slash_commands()),
         ) as stage:
             stage.mailin.own(*OWNED)
             stage.mailin.own("acme-hello.com", hosting="google")

@@ -70,8 +70,7 @@ def routes(workspace: Workspace, *, commands: Sequence[SlashCommand] = ()) -> li
         return HTMLResponse(screens.page(window))
 
     async def events(request: Request) -> Response:
-        stream = _events(screens, _window(screens, request))
-        return StreamingResponse(stream, media_type="text/event-stream")
+        return _Stream(_events(screens, _window(screens, request)), media_type="text/event-stream")
 
     async def do(request: Request) -> Response:
         deed = DEEDS.get(request.path_params["deed"])
@@ -161,6 +160,17 @@ def _foreign(request: Request, host: str) -> str | None:
 
 
 # what changes while a window is open
+
+
+class _Stream(StreamingResponse):
+    """A stream that never ends by itself: it ends properly when the server does."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams until the browser goes, or until the server stops and cancels whatever is still running."""
+        try:
+            await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _events(screens: Screens, window: Window) -> AsyncIterator[str]:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from bot.doctor import SCOPES
 from bot.sandbox import server
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.workspace import App, Workspace
+from providers.catalogue import NOUNS
 from providers.mailin import sandbox as mailin
 
 LEAVE_SECONDS = 10.0
@@ -118,18 +120,7 @@ class Bot:
 
     async def start(self, *, more_environment: Mapping[str, str] | None = None) -> None:
         """Start it and wait until it is connected to the workspace. Raises BotDied."""
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "bot.cli",
-                "run",
-                env={**self.environment, **(more_environment or {})},
-                cwd=self.folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = await self.launch({**self.environment, **(more_environment or {})})
         ended = asyncio.ensure_future(self.process.wait())
         connected = asyncio.ensure_future(self.workspace.wait_for_bot(READY_SECONDS))
         done, pending = await asyncio.wait([ended, connected], return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +130,21 @@ class Bot:
             connected.cancel()
             raise BotDied(self.last_words())
         connected.result()
+
+    async def launch(self, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+        """A new process, not yet connected. A kind of bot that dies where it is told to begins here."""
+        with self.log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bot.cli",
+                "run",
+                env=environment,
+                cwd=self.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     async def kill(self) -> None:
         """SIGKILL: no goodbye, no flush, no handler runs."""
@@ -192,6 +198,11 @@ class Stage:
     workspace: Workspace
     mailin: mailin.MailinSandbox
     bot: Bot
+
+
+def installed() -> App:
+    """The app as manifest.yml installs it: its scopes and its slash commands, no more."""
+    return App(scopes=frozenset(SCOPES), commands=frozenset(f"/{noun}" for noun in (*NOUNS, "postroom")))
 
 
 @contextlib.asynccontextmanager

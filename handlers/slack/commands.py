@@ -295,7 +295,7 @@ class Commands:
             outcome, quote = await self._asked(action, account)
             view = forms.answer(action, outcome, quote)
         except Sorry as sorry:
-            view = forms.notice(action.command, sorry.sentence)
+            view = forms.notice(action.title, sorry.sentence)
         await self._front.client.views_update(view_id=view_id, view=view)
 
     async def _asked(self, action: Action, account: Account) -> tuple[Outcome, Quote | None]:

@@ -71,7 +71,7 @@ def form(
     if action.effect.needs_decision:
         blocks.append(_reason_input(reason))
     submit = "Review" if action.effect.needs_decision else "Go"
-    return _modal(action.command, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
+    return _modal(action.title, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
 
 
 def read(action: type[Action], accounts: Sequence[Account], values: Mapping[str, Any]) -> Filled:
@@ -127,7 +127,7 @@ def checking(action: type[Action], what: str) -> View:
         section(f":hourglass_flowing_sand: {escape(what)}"),
         small("You can leave this open: it goes on by itself."),
     ]
-    return _modal(action.command, blocks, callback_id="checking", metadata="")
+    return _modal(action.title, blocks, callback_id="checking", metadata="")
 
 
 def review(
@@ -149,13 +149,13 @@ def review(
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
     submit = "Ask for approval" if action.effect.needs_decision else "Do it"
-    return _modal(action.command, blocks, callback_id="review", metadata=draft_id, submit=submit, close="Not now")
+    return _modal(action.title, blocks, callback_id="review", metadata=draft_id, submit=submit, close="Not now")
 
 
 def answer(action: Action, outcome: Outcome, quote: Quote | None) -> View:
     """The answer of a READ, shown where its form was."""
     blocks = paragraphs(answer_lines(action, outcome, quote))
-    return _modal(action.command, blocks, callback_id="answer", metadata="", close="Close")
+    return _modal(action.title, blocks, callback_id="answer", metadata="", close="Close")
 
 
 def notice(title: str, sentence: str) -> View:
@@ -172,7 +172,7 @@ def deny(request_id: str, seen: str, headline: str) -> View:
             plain("Why not?", 2000), element, block_id="reason", hint=plain("The thread shows this to everybody.", 2000)
         ),
     ]
-    return _modal("deny", blocks, callback_id="deny", metadata=f"{request_id}:{seen}", submit="Deny", close="Back")
+    return _modal("Deny", blocks, callback_id="deny", metadata=f"{request_id}:{seen}", submit="Deny", close="Back")
 
 
 def reason_of(values: Mapping[str, Any]) -> str:

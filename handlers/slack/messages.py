@@ -308,7 +308,8 @@ def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
 def _accepted(request: Request, body: Json, approvals: str) -> str:
     outcome = _outcome(body.get("outcome"))
     progress = outcome.progress if isinstance(outcome, Pending) else ""
-    return f":package: {escape(progress) or 'The provider has accepted it.'} The first message of this thread shows the progress."
+    said = escape(progress) or "The provider has accepted it."
+    return f":package: {said} The first message of this thread shows the progress."
 
 
 def _done(request: Request, body: Json, approvals: str) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,8 @@ import slackblocks as sb
 
 SECTION_TEXT = 3000
 """Slack's limit on the text of one section."""
+LIST_TEXT = 8000
+"""Characters of a list within one message: Slack refuses messages of more than about 13,000 in all their blocks."""
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _LONGEST_WORD = 300
 
@@ -69,11 +71,11 @@ def money(amount: Decimal | None, currency: str) -> str:
     return f"{symbol}{amount:,.{digits}f}" if symbol else f"{amount:,.{digits}f} {escape(currency)}"
 
 
-def paragraphs(lines: Iterable[str]) -> list[sb.Block]:
-    """Lines of mrkdwn in as few sections as Slack's limit on a section allows."""
+def paragraphs(lines: Sequence[str]) -> list[sb.Block]:
+    """Lines of mrkdwn in as few sections as Slack's limit on a section allows; what is too much is counted."""
     blocks: list[sb.Block] = []
     chunk = ""
-    for line in (clip(line, SECTION_TEXT) for line in lines):
+    for line in _within([clip(line, SECTION_TEXT) for line in lines]):
         if chunk and len(chunk) + 1 + len(line) > SECTION_TEXT:
             blocks.append(section(chunk))
             chunk = line
@@ -82,6 +84,16 @@ def paragraphs(lines: Iterable[str]) -> list[sb.Block]:
     if chunk:
         blocks.append(section(chunk))
     return blocks
+
+
+def _within(lines: Sequence[str]) -> Sequence[str]:
+    """As many lines as `LIST_TEXT` allows, and how many more there are."""
+    room = LIST_TEXT
+    for count, line in enumerate(lines):
+        room -= len(line) + 1
+        if room < 0 and count:
+            return [*lines[:count], f"… and {len(lines) - count} more"]
+    return lines
 
 
 def section(text: str, *, accessory: sb.Element | None = None, block_id: str | None = None) -> sb.SectionBlock:

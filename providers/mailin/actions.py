@@ -75,7 +75,7 @@ DomainsToCheck = Annotated[
 ]
 
 
-class BuyDomains(Action, provider="mailin", command="domain buy", effect=Effect.SPEND):
+class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy domains", effect=Effect.SPEND):
     """Buy one or more new domains."""
 
     domains: DomainsToBuy = Field(
@@ -226,7 +226,7 @@ class BuyDomains(Action, provider="mailin", command="domain buy", effect=Effect.
         return found
 
 
-class CheckDomains(Action, provider="mailin", command="domain check", effect=Effect.READ):
+class CheckDomains(Action, provider="mailin", command="domain check", title="Check domains", effect=Effect.READ):
     """See which names are free, and what they would cost."""
 
     domains: DomainsToCheck = Field(
@@ -259,7 +259,7 @@ class CheckDomains(Action, provider="mailin", command="domain check", effect=Eff
         return Done(summary=summary, items=tuple(items))
 
 
-class ListDomains(Action, provider="mailin", command="domain list", effect=Effect.READ):
+class ListDomains(Action, provider="mailin", command="domain list", title="List domains", effect=Effect.READ):
     """List the domains of an account, or those whose name has a word in it."""
 
     name: Annotated[str, Field(max_length=253)] = Field(

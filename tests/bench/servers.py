@@ -1,0 +1,67 @@
+"""The peers, each the whole of a process: `python -m tests.bench.servers bolt|prompt-bolt PORT`, and houses whose
+catalogue has another size: `… catalogue SIZE`. The house itself is measured as it is run: `postroom run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+import uvicorn
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.web.async_client import AsyncWebClient
+
+from tests.bench.world import BOT_TOKEN, SIGNING_SECRET
+
+
+def _bare(port: int, *, prompt: bool) -> None:
+    """A Bolt app whose handler only acks, behind the same Starlette adapter and uvicorn settings as the house."""
+    from bot.web import create_web  # noqa: PLC0415 (the other servers do not need it)
+
+    app = AsyncApp(
+        client=AsyncWebClient(BOT_TOKEN, base_url=os.environ["SLACK_API_URL"]),
+        signing_secret=SIGNING_SECRET,
+        process_before_response=prompt,
+    )
+
+    @app.command("/domain")
+    async def on_command(ack: AsyncAck) -> None:
+        await ack()
+
+    async def health() -> Mapping[str, str]:
+        return {}
+
+    uvicorn.run(
+        create_web(health, app), host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
+    )
+
+
+def _with_catalogue(size: int) -> None:
+    """The house, with `size` actions in its catalogue: the first is the one that is asked for."""
+    from bot import app, cli  # noqa: PLC0415
+    from providers.catalogue import Catalogue  # noqa: PLC0415
+    from providers.mailin.actions import BuyDomains  # noqa: PLC0415
+
+    def another(number: int) -> type[BuyDomains]:
+        class Another(BuyDomains, provider="mailin", command=f"domain buy{number}"):
+            """Buy one or more new domains, in yet another way."""
+
+        return Another
+
+    actions = [BuyDomains, *(another(number) for number in range(1, size))]
+    app.built_in = lambda: Catalogue(actions)
+    sys.argv = ["postroom", "run"]
+    cli.main()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["bolt", port]:
+            _bare(int(port), prompt=False)
+        case ["prompt-bolt", port]:
+            _bare(int(port), prompt=True)
+        case ["catalogue", size]:
+            _with_catalogue(int(size))
+        case _:
+            sys.exit(__doc__)
