@@ -22,6 +22,8 @@ class Background:
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(at_once)
+        self.is_draining = False
+        """Whether the process is about to end: work with several steps begins no further one."""
 
     def spawn(self, work: Coroutine[Any, Any, None], on_error: OnError | None = None) -> None:
         """Run `work` soon. If it raises, that is logged and `on_error` tells whoever is waiting for it, if anybody."""
@@ -31,6 +33,7 @@ class Background:
 
     async def drain(self, seconds: float) -> None:
         """Let what runs come to its end, for at most `seconds`; then cancel it."""
+        self.is_draining = True
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:

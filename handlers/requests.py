@@ -34,12 +34,15 @@ from storage.records import (
     Vote,
     new_id,
 )
-from storage.store import Store
+from storage.store import Store, Telling
 
 log = structlog.get_logger(__name__)
 
 POSTROOM = "postroom"
 """The actor in the audit when nobody clicked: time passed, or the provider answered."""
+
+SEEN = 16
+"""Characters of the fingerprint that a card's buttons carry: what its reader saw. Fewer prove nothing."""
 
 _TOO_LATE = {
     RequestState.DENIED: "{who} has already denied this. Nothing was changed.",
@@ -49,6 +52,7 @@ _TOO_LATE = {
 }
 _UNDER_WAY_DECIDED = "{who} has already approved this. Nothing was changed; its thread tells how it goes."
 _UNDER_WAY = "This is already under way. Nothing was changed; its thread tells how it goes."
+_SETTLED = "This has been settled meanwhile, so your answer was not needed. Its thread tells how it went."
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
@@ -191,20 +195,16 @@ class Requests:
         )
         return None if checked is None else Review(checked, action, quote, problems, cure)
 
+    async def review_shown(self, draft: Request) -> None:
+        """The form shows the review of `draft`. Until this is known, another process may take the check up again."""
+        assert draft.checking_since is not None
+        await self._store.check_shown(draft.id, checking_since=draft.checking_since)
+
     async def submit(self, draft_id: str, by: str) -> Request:
         """The requester confirms what was shown. On disk when this returns. Raises Sorry."""
-        draft = await self.own_draft(draft_id, by)
-        action = self.action_of(draft)
-        to = state_after_asking(action.effect)
-        request = await self._store.submit(
-            draft_id,
-            by=by,
-            to=to,
-            fact=Fact(by, "asked", {"input": draft.input, "quote": draft.quote, "account": draft.account}),
-            messages=self._first_messages(draft, to),
-            now=self._clock.now(),
-        )
+        request = await self._store.submit(draft_id, by=by, asking=self._asking, now=self._clock.now())
         if request is None:
+            await self.own_draft(draft_id, by)  # says what is wrong with it, if anything is
             raise Sorry("This form was changed or sent from another window, so nothing was asked. Open a fresh one.")
         self._changed()
         return request
@@ -213,15 +213,18 @@ class Requests:
 
     async def decide(self, request_id: str, by: str, verdict: Verdict, *, seen: str, reason: str = "") -> Request:
         """Somebody says yes or no to what they saw (`seen`: the card's fingerprint). Raises Sorry."""
-        request = await self.deciding(request_id, by, seen=seen)
-        now = self._clock.now()
         said = "approved" if verdict is Verdict.APPROVE else "denied"
-        decided = await self._store.cast_vote(
-            Vote(request_id, by, verdict, request.fingerprint, now, reason),
-            fact=Fact(by, said, {"fingerprint": request.fingerprint, "reason": reason}),
-            messages=[_note(request, said, by=by, reason=reason)],
-        )
+
+        def telling(request: Request) -> Telling:
+            fact = Fact(by, said, {"fingerprint": request.fingerprint, "reason": reason})
+            return Telling(fact, [_note(request, said, by=by, reason=reason)])
+
+        decided: Request | None = None
+        if by in await self._approvers_now() and len(seen) >= SEEN:
+            vote = Vote(request_id, by, verdict, seen, self._clock.now(), reason)
+            decided = await self._store.cast_vote(vote, telling=telling)
         if decided is None:
+            await self.deciding(request_id, by, seen=seen)  # says why not
             raise await self._too_late(request_id)
         self._changed()
         return decided
@@ -232,7 +235,7 @@ class Requests:
         await self._entitled(request, by, "decide")
         if request.state is not RequestState.AWAITING:
             raise await self._too_late(request_id)
-        if not seen or not request.fingerprint.startswith(seen):
+        if len(seen) < SEEN or not request.fingerprint.startswith(seen):
             raise Sorry("This request has changed since that card was shown. Nothing was decided: read the new card.")
         return request
 
@@ -270,18 +273,26 @@ class Requests:
 
     async def run_approved(self) -> None:
         """Set going what was approved: each account in a task of its own, one request at a time, the oldest first."""
-        for account in {request.account for request in await self._store.approved()} - self._accounts_running:
+        for account in await self._store.accounts_with_approved() - self._accounts_running:
             self._accounts_running.add(account)
             self.executions.spawn(self._run_account(account))
 
     async def _run_account(self, account: str) -> None:
         try:
-            for request in await self._store.approved():
-                if request.account == account:
-                    await self.execute(request)
+            for request in await self._store.approved_of(account):
+                if self.executions.is_draining:
+                    return  # it stays approved, and the next start sends it
+                await self._execute_apart(request)
         finally:
             self._accounts_running.discard(account)
         self._changed()
+
+    async def _execute_apart(self, request: Request) -> None:
+        """One request that cannot be run now must not keep back those behind it; the next beat tries it again."""
+        try:
+            await self.execute(request)
+        except Exception:
+            log.exception("request_not_run", request_id=request.id, account=request.account)
 
     async def execute(self, request: Request) -> None:
         """Send what was approved, at most once: the intent is on disk before the call, the outcome after it."""
@@ -328,7 +339,7 @@ class Requests:
         request = await self._found(request_id)
         await self._entitled(request, by, "settle", requester_may=True)
         if request.state is not RequestState.UNKNOWN or not request.asks_person:
-            raise await self._too_late(request_id)
+            raise Sorry(_SETTLED)
         now = self._clock.now()
         before = self.outcome_of(request)
         job: Job | None = None
@@ -355,7 +366,7 @@ class Requests:
             job=job,
         )
         if settled is None:
-            raise await self._too_late(request_id)
+            raise Sorry(_SETTLED)
         self._changed()
         return settled
 
@@ -366,15 +377,18 @@ class Requests:
         kind = self._catalogue.action(request.command, request.provider)
         try:
             if kind is not None:
-                return kind.model_validate(dict(request.input))
+                return kind.model_validate(request.input)
         except ValidationError as error:
             log.warning("input_unreadable", request_id=request.id, errors=error.error_count())
         raise Sorry("This was asked from another version of Postroom, which this one cannot read. Nothing was done.")
 
     @staticmethod
     def outcome_of(request: Request) -> Outcome | None:
-        """What is known of how it went so far."""
-        return None if request.outcome is None else _OUTCOME.validate_python(dict(request.outcome))
+        """What is known of how it went so far; None also for what this version cannot read."""
+        try:
+            return None if request.outcome is None else _OUTCOME.validate_python(request.outcome)
+        except ValidationError:
+            return None
 
     async def conclude(self, request: Request, outcome: Outcome, *, expect: Sequence[RequestState]) -> bool:
         """Record what running, polling or looking up told; False when somebody else was first."""
@@ -442,18 +456,20 @@ class Requests:
         return request
 
     async def _entitled(self, request: Request, by: str, what: str, *, requester_may: bool = False) -> None:
-        try:
-            entitled = await self.approvers()
-        except DirectoryUnavailable as error:
-            raise Sorry(
-                "Slack did not say who may decide, so your click was not taken. Try again in a minute."
-            ) from error
-        why = why_not(by, "" if requester_may else request.requester, entitled)
+        why = why_not(by, "" if requester_may else request.requester, await self._approvers_now())
         if why is not None:
             await self._store.note_fact(
                 request.id, Fact(by, "click_refused", {"wanted": what, "why": why}), self._clock.now()
             )
             raise Sorry(why)
+
+    async def _approvers_now(self) -> frozenset[str]:
+        try:
+            return await self.approvers()
+        except DirectoryUnavailable as error:
+            raise Sorry(
+                "Slack did not say who may decide, so your click was not taken. Try again in a minute."
+            ) from error
 
     async def _too_late(self, request_id: str) -> Sorry:
         request = await self._store.request(request_id)
@@ -463,6 +479,12 @@ class Requests:
         if sentence is None:
             sentence = _UNDER_WAY_DECIDED if request.decided_by else _UNDER_WAY
         return Sorry(sentence, request.decided_by)
+
+    def _asking(self, draft: Request) -> tuple[RequestState, Telling]:
+        """Where a confirmed draft goes, and what is told of it. Raises Sorry when this version cannot read it."""
+        to = state_after_asking(self.action_of(draft).effect)
+        asked = {"input": draft.input, "quote": draft.quote, "account": draft.account}
+        return to, Telling(Fact(draft.requester, "asked", asked), self._first_messages(draft, to))
 
     def _first_messages(self, draft: Request, to: RequestState) -> list[NewMessage]:
         messages = [NewMessage(MessageKind.PARENT, draft.channel)]

@@ -28,7 +28,7 @@ def parse_domain(typed: str) -> str:
     """
     bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.strip())
     bare = re.sub(r"^[a-z]+://", "", bare, flags=re.IGNORECASE).split("/")[0].strip().rstrip(".").lower()
-    shown = typed.strip()[:_LONGEST_SHOWN]
+    shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()  # half a character cannot be shown
     if not bare or len(bare) > LONGEST_NAME:
         raise problem(f"“{shown}” is not a domain name.")
     if "@" in bare:

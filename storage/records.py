@@ -17,7 +17,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def new_id(kind: str) -> str:
     """A fresh id such as `req_7k2m9x4qpd`: 50 random bits, short enough to read on a phone."""
-    return f"{kind}_{''.join(secrets.choice(_ALPHABET) for _ in range(10))}"
+    bits = secrets.randbits(50)
+    return f"{kind}_{''.join(_ALPHABET[bits >> place & 31] for place in range(45, -1, -5))}"
 
 
 class RequestState(StrEnum):

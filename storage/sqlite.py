@@ -1,12 +1,14 @@
 """SQLite under the store: WAL, synchronous=FULL, and one writer thread whose commits are shared.
 
-All changes that wait at one moment are run in one transaction, each in a savepoint of its own, and committed with one
-flush to the disk. A change is acknowledged only after that flush. Readers have connections of their own and never wait.
+All changes that wait at one moment are run in one transaction and committed with one flush to the disk; if one of them
+raises, all are run once more, each in a savepoint of its own, so that it alone is undone. A change is acknowledged only
+after that flush. Readers have connections of their own and never wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -50,7 +52,7 @@ class SqliteDatabase:
         self._path = path
         self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
         self._writer = _connect(path)
-        migrations().apply(self._writer)
+        _migrate(self._writer)
         self._thread = threading.Thread(target=self._write_forever, name="postroom-writer", daemon=True)
         self._thread.start()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="postroom-reader")
@@ -62,7 +64,8 @@ class SqliteDatabase:
         """Run `change` in a transaction on the writer thread; returns its value once it is on disk.
 
         An exception raised by `change` undoes that change alone and is raised here. Raises StoreUnavailable when the
-        disk or the lock failed: then nothing was stored.
+        disk or the lock failed: then nothing was stored. `change` may be run twice, so it touches nothing but the
+        database.
         """
         if self._closed:
             raise StoreUnavailable("The database is closed.")
@@ -113,23 +116,53 @@ class SqliteDatabase:
                 return
 
     def _commit(self, batch: list[_Change[Any]]) -> list[_Settled]:
-        settled: list[_Settled] = []
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            for change in batch:
-                self._writer.execute("SAVEPOINT change")
-                try:
-                    settled.append((change, change.run(self._writer), None))
-                except Exception as error:  # the caller's own error: it goes back to the caller, the batch goes on
-                    self._writer.execute("ROLLBACK TO change")
-                    settled.append((change, None, error))
-                self._writer.execute("RELEASE change")
-            self._writer.execute("COMMIT")
+            return self._together(batch) or self._apart(batch)
         except sqlite3.Error as error:
             if self._writer.conn.in_transaction:
                 self._writer.execute("ROLLBACK")
-            return [(change, None, StoreUnavailable(f"Nothing was stored: {error}")) for change in batch]
+            return [(change, None, _unavailable(error)) for change in batch]
+
+    def _together(self, batch: list[_Change[Any]]) -> list[_Settled]:
+        """All in one go, as nearly always; nothing, and nothing done, when one of them raises.
+
+        Without savepoints: each statement more gives the interpreter's lock away, and it comes back late.
+        """
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            settled: list[_Settled] = [(change, change.run(self._writer), None) for change in batch]
+        except Exception:
+            if self._writer.conn.in_transaction:  # a full disk ends it by itself
+                self._writer.execute("ROLLBACK")
+            return []
+        self._writer.execute("COMMIT")
         return settled
+
+    def _apart(self, batch: list[_Change[Any]]) -> list[_Settled]:
+        """Each in its own savepoint: an error goes back to the one who caused it, the others go on."""
+        settled: list[_Settled] = []
+        self._writer.execute("BEGIN IMMEDIATE")
+        for change in batch:
+            self._writer.execute("SAVEPOINT change")
+            try:
+                settled.append((change, change.run(self._writer), None))
+            except Exception as error:
+                self._writer.execute("ROLLBACK TO change")
+                settled.append((change, None, _unavailable(error) if _is_of_the_disk(error) else error))
+            self._writer.execute("RELEASE change")
+        self._writer.execute("COMMIT")
+        return settled
+
+
+def _migrate(database: Database) -> None:
+    """Bring the tables up to date, one process at a time: two may be started at the same moment."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        migrations().apply(database)
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 def _connect(path: Path) -> Database:
@@ -143,13 +176,23 @@ def _connect(path: Path) -> Database:
     return Database(connection)
 
 
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Nothing was stored: {error}")
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether the disk or the lock failed, rather than the statement or what it was given."""
+    wrong_sql = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF not in wrong_sql
+
+
 def _tell(settled: list[_Settled]) -> None:
     """Resolve the futures of a batch: one wake-up per event loop, not one per change."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Settled]] = {}
     for entry in settled:
         by_loop.setdefault(entry[0].loop, []).append(entry)
     for loop, entries in by_loop.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # a loop that is closed has nobody left who waits
             loop.call_soon_threadsafe(_resolve, entries)
 
 

@@ -52,6 +52,14 @@ class Owed:
     begun_before: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is written down together with a change: the audit's fact, and the messages that it causes."""
+
+    fact: Fact
+    messages: Sequence[NewMessage] = ()
+
+
 class Store:
     """The memory of the house, over one database."""
 
@@ -91,18 +99,33 @@ class Store:
     async def finish_check(
         self, request_id: str, *, checking_since: datetime, quote: Json | None, fingerprint: str, now: datetime
     ) -> Request | None:
-        """The check that began at `checking_since` is over; an empty `fingerprint` says that it was refused."""
+        """The check that began at `checking_since` is over; an empty `fingerprint` says that it was refused.
+
+        Until `check_shown` it still counts as being checked: the form of whoever waits says so.
+        """
 
         def change(db: Database) -> Request | None:
             return _set(
                 db,
-                "UPDATE requests SET quote = :quote, fingerprint = :fingerprint, checking_since = NULL,"
-                " updated_at = :now WHERE id = :id AND state = 'draft' AND checking_since = :since RETURNING *",
+                "UPDATE requests SET quote = :quote, fingerprint = :fingerprint, updated_at = :now"
+                " WHERE id = :id AND state = 'draft' AND checking_since = :since RETURNING *",
                 {
                     "id": request_id, "quote": None if quote is None else json.dumps(quote),
                     "fingerprint": fingerprint, "since": _text(checking_since), "now": _text(now),
                 },
             )  # fmt: skip
+
+        return await self._write(change)
+
+    async def check_shown(self, request_id: str, *, checking_since: datetime) -> Request | None:
+        """The form shows what came of the check that began at `checking_since`: nothing is left to take up again."""
+
+        def change(db: Database) -> Request | None:
+            return _set(
+                db,
+                "UPDATE requests SET checking_since = NULL WHERE id = :id AND checking_since = :since RETURNING *",
+                {"id": request_id, "since": _text(checking_since)},
+            )
 
         return await self._write(change)
 
@@ -136,35 +159,54 @@ class Store:
     # Decisions.
 
     async def submit(
-        self, request_id: str, *, by: str, to: RequestState, fact: Fact, messages: Sequence[NewMessage], now: datetime
+        self, request_id: str, *, by: str, asking: Callable[[Request], tuple[RequestState, Telling]], now: datetime
     ) -> Request | None:
-        """The requester confirms what was shown: the draft becomes a request. Only a draft that passed its check."""
+        """The requester confirms what was shown: the draft becomes a request. Only a draft that passed its check.
+
+        `asking` says of the draft where it goes and what is told. It runs inside the transaction, so that nothing has
+        to be read before; what it raises is raised here, and nothing is changed.
+        """
+        passed = "requester = :by AND fingerprint <> ''"
 
         def change(db: Database) -> Request | None:
+            draft = _one(
+                db, f"SELECT * FROM requests WHERE id = :id AND state = 'draft' AND {passed}",  # noqa: S608 (ours)
+                {"id": request_id, "by": by},
+            )  # fmt: skip
+            if draft is None:
+                return None
+            to, telling = asking(draft)
             return _move(
-                db, request_id, [RequestState.DRAFT], to, fact=fact, messages=messages, now=now,
-                where="requester = :by AND fingerprint <> '' AND checking_since IS NULL", by=by,
+                db, request_id, [RequestState.DRAFT], to, fact=telling.fact, messages=telling.messages, now=now,
+                where=passed, by=by,
             )  # fmt: skip
 
         return await self._write(change)
 
-    async def cast_vote(self, vote: Vote, *, fact: Fact, messages: Sequence[NewMessage]) -> Request | None:
-        """Decide a waiting request, provided that it still is what the voter saw."""
+    async def cast_vote(self, vote: Vote, *, telling: Callable[[Request], Telling]) -> Request | None:
+        """Decide a waiting request of somebody else, provided that it still is what the voter saw.
+
+        The vote's fingerprint may be only its beginning, as cards carry it. `telling` says of the decided request what
+        is told; it runs inside the transaction, so that nothing has to be read before.
+        """
         to = RequestState.APPROVED if vote.verdict is Verdict.APPROVE else RequestState.DENIED
 
         def change(db: Database) -> Request | None:
-            request = _move(
-                db, vote.request_id, [RequestState.AWAITING], to, fact=fact, messages=messages, now=vote.at,
+            request = _set_state(
+                db, vote.request_id, [RequestState.AWAITING], to, now=vote.at,
                 columns={"decided_by": vote.voter, "decided_at": _text(vote.at), "decision_reason": vote.reason},
-                where="fingerprint = :fingerprint", fingerprint=vote.fingerprint,
+                where="requester <> :decided_by AND :seen <> '' AND substr(fingerprint, 1, length(:seen)) = :seen",
+                seen=vote.fingerprint,
             )  # fmt: skip
             if request is not None:
+                told = telling(request)
+                _record(db, request_id=request.id, fact=told.fact, messages=told.messages, now=vote.at)
                 _insert(
                     db,
                     "votes",
                     {
                         "request_id": vote.request_id, "voter": vote.voter, "verdict": vote.verdict.value,
-                        "fingerprint": vote.fingerprint, "at": _text(vote.at), "reason": vote.reason,
+                        "fingerprint": request.fingerprint, "at": _text(vote.at), "reason": vote.reason,
                     },
                 )  # fmt: skip
             return request
@@ -206,6 +248,20 @@ class Store:
     async def approved(self) -> list[Request]:
         """What may run now, oldest decision first."""
         return await self._requests("SELECT * FROM requests WHERE state = 'approved' ORDER BY updated_at LIMIT 100")
+
+    async def approved_of(self, account: str) -> list[Request]:
+        """What may run now with one account, oldest decision first."""
+        return await self._requests(
+            "SELECT * FROM requests WHERE state = 'approved' AND account = ? ORDER BY updated_at LIMIT 100", account
+        )
+
+    async def accounts_with_approved(self) -> set[str]:
+        """The accounts with which something may run now."""
+        return await self._database.read(
+            lambda db: {
+                row["account"] for row in db.execute("SELECT DISTINCT account FROM requests WHERE state = 'approved'")
+            }
+        )
 
     async def begin_execution(
         self, request_id: str, *, key: str, lease_until: datetime, fact: Fact, now: datetime
@@ -317,8 +373,11 @@ class Store:
         return await self._write(change)
 
     async def next_job_due(self) -> datetime | None:
-        """When the next job wants looking at; None when there is none."""
-        return await self._moment("SELECT MIN(MAX(due_at, lease_until)) FROM jobs")
+        """When the next job can be looked at; None when there is none. Those of an account that is asked now wait."""
+        return await self._moment(
+            "SELECT MIN(free_at) FROM"
+            " (SELECT MAX(MIN(due_at), MAX(lease_until)) AS free_at FROM jobs GROUP BY account) AS accounts"
+        )
 
     # The outbox.
 
@@ -326,13 +385,14 @@ class Store:
         """The oldest owed message of each lane that is due, claimed; that a post was begun is on disk from here on."""
 
         def change(db: Database) -> list[Owed]:
+            # The plus keeps SQLite from walking through every message ever sent only because they are in order.
             rows = db.execute(
                 "UPDATE messages SET lease_until = :lease, attempts = attempts + 1,"
                 " begun = CASE WHEN ts = '' THEN begun + 1 ELSE 0 END"
                 " WHERE seq IN (SELECT seq FROM messages AS owed WHERE sent < wanted AND due_at <= :now"
                 "  AND lease_until < :now AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
                 "   WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
-                "  ORDER BY seq LIMIT :limit) RETURNING *",
+                "  ORDER BY +seq LIMIT :limit) RETURNING *",
                 {"now": _text(now), "lease": _text(lease_until), "limit": limit},
             ).fetchall()
             return [_owed(db, row) for row in sorted(rows, key=lambda row: int(row["seq"]))]
@@ -377,11 +437,15 @@ class Store:
 
     async def owe_note(self, request_id: str, message: NewMessage, now: datetime) -> None:
         """Say something in the thread that no change of state causes."""
-        await self._write(lambda db: _owe(db, request_id, message, now))
+        await self._write(lambda db: _owe(db, request_id, [message], now))
 
     async def next_message_due(self) -> datetime | None:
-        """When the next owed message may be tried; None when nothing is owed."""
-        return await self._moment("SELECT MIN(MAX(due_at, lease_until)) FROM messages WHERE sent < wanted")
+        """When the next owed message may be tried, those behind another left out; None when nothing is owed."""
+        return await self._moment(
+            "SELECT MIN(MAX(due_at, lease_until)) FROM messages AS owed WHERE sent < wanted AND NOT EXISTS ("
+            "SELECT 1 FROM messages AS earlier"
+            " WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
+        )
 
     # Questions.
 
@@ -480,22 +544,43 @@ def _move(
     **parameters: Any,
 ) -> Request | None:
     """The one compare-and-set: the new state, its audit entry, its messages, or nothing at all."""
+    request = _set_state(db, request_id, expect, to, now=now, columns=columns, where=where, **parameters)
+    if request is not None:
+        _record(db, request_id=request_id, fact=fact, messages=messages, now=now, is_new=RequestState.DRAFT in expect)
+    return request
+
+
+def _set_state(
+    db: Database,
+    request_id: str,
+    expect: Sequence[RequestState],
+    to: RequestState,
+    *,
+    now: datetime,
+    columns: Mapping[str, Any] | None = None,
+    where: str = "",
+    **parameters: Any,
+) -> Request | None:
     columns = columns or {}
     states = ", ".join(f"'{state.value}'" for state in expect)
     assignments = "".join(f", {name} = :{name}" for name in columns)
-    request = _set(
+    return _set(
         db,
         f"UPDATE requests SET state = :to, updated_at = :now{assignments}"  # noqa: S608 (names are ours, not input)
         f" WHERE id = :id AND state IN ({states}){' AND ' + where if where else ''} RETURNING *",
         {"id": request_id, "to": to.value, "now": _text(now), **columns, **parameters},
     )
-    if request is None:
-        return None
-    _refresh_surfaces(db, request_id, now)
-    for message in messages:
-        _owe(db, request_id, message, now)
+
+
+def _record(
+    db: Database, *, request_id: str, fact: Fact, messages: Sequence[NewMessage], now: datetime, is_new: bool = False
+) -> None:
+    """What every change of state writes beside itself. A new request has no surfaces yet that could show it."""
+    if not is_new:
+        _refresh_surfaces(db, request_id, now)
+    if messages:
+        _owe(db, request_id, messages, now)
     _append_audit(db, request_id, fact, now)
-    return request
 
 
 def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:
@@ -505,18 +590,18 @@ def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:
     )
 
 
-def _owe(db: Database, request_id: str, message: NewMessage, now: datetime) -> None:
-    lane = "card" if message.kind is MessageKind.CARD else "thread"
-    _insert(
-        db,
-        "messages",
+def _owe(db: Database, request_id: str, messages: Sequence[NewMessage], now: datetime) -> None:
+    at = _text(now)
+    rows = [
         {
-            "id": new_id("msg"), "request_id": request_id, "kind": message.kind.value, "lane": f"{request_id}/{lane}",
+            "id": new_id("msg"), "request_id": request_id, "kind": message.kind.value,
+            "lane": f"{request_id}/{'card' if message.kind is MessageKind.CARD else 'thread'}",
             "channel": message.channel, "body": json.dumps(dict(message.body)), "wanted": 1, "sent": 0, "begun": 0,
-            "attempts": 0, "created_at": _text(now), "due_at": _text(now), "lease_until": _NO_LEASE, "ts": "",
-            "posted_in": "",
-        },
-    )  # fmt: skip
+            "attempts": 0, "created_at": at, "due_at": at, "lease_until": _NO_LEASE, "ts": "", "posted_in": "",
+        }
+        for message in messages
+    ]  # fmt: skip
+    _insert(db, "messages", *rows)
 
 
 def _append_audit(db: Database, request_id: str, fact: Fact, now: datetime) -> None:
@@ -530,11 +615,15 @@ def _append_audit(db: Database, request_id: str, fact: Fact, now: datetime) -> N
     )  # fmt: skip
 
 
-def _insert(db: Database, table: str, row: Mapping[str, Any]) -> None:
+def _insert(db: Database, table: str, *rows: Mapping[str, Any]) -> None:
+    """All rows have the same columns."""
     # The SQL text rather than the insert helper: measured a third faster, and its plan is cached by the connection.
-    names = ", ".join(row)
-    places = ", ".join(f":{name}" for name in row)
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", dict(row))  # noqa: S608 (names are ours)
+    # All rows in one statement: each one gives the interpreter's lock away, and it comes back late.
+    places = f"({', '.join('?' * len(rows[0]))})"
+    db.execute(
+        f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {', '.join([places] * len(rows))}",  # noqa: S608 (ours)
+        [value for row in rows for value in row.values()],
+    )
 
 
 def _set(db: Database, sql: str, parameters: Any) -> Request | None:
@@ -542,7 +631,7 @@ def _set(db: Database, sql: str, parameters: Any) -> Request | None:
     return _request(rows[0]) if rows else None
 
 
-def _one(db: Database, sql: str, parameters: Sequence[object]) -> Request | None:
+def _one(db: Database, sql: str, parameters: Sequence[object] | dict[str, object]) -> Request | None:
     row = db.execute(sql, parameters).fetchone()
     return None if row is None else _request(row)
 

@@ -1,4 +1,4 @@
-"""A real browser for tests that look at a page: where Chromium is, how it is started, and when such tests are skipped."""
+"""A real browser for tests that look at a page: where Chromium is, how it is started, when such tests are skipped."""
 
 from __future__ import annotations
 

@@ -7,21 +7,23 @@ only time is ours: it stands still until somebody lets it pass, and the beats ar
 from __future__ import annotations
 
 import contextlib
-import socket
+import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvicorn
 from pydantic import SecretStr
 
 from bot import app
-from bot.sandbox import server
+from bot.sandbox import payloads, server
+from bot.sandbox.delivery import Ack
 from bot.sandbox.modal import Modal, Submission
 from bot.sandbox.model import Message
 from bot.sandbox.people import Person
@@ -55,6 +57,10 @@ class HandClock:
     def advance(self, **span: float) -> None:
         """`advance(seconds=10)`, with the words of timedelta."""
         self._now += timedelta(**span)
+
+    def reaches(self, moment: datetime) -> None:
+        """It is `moment` now, unless it is later already."""
+        self._now = max(self._now, moment)
 
     async def sleep(self, seconds: float) -> None:
         self.advance(seconds=seconds)
@@ -117,6 +123,8 @@ class House:
     mailin: mailin.MailinSandbox
     calls: Calls
     settings: Settings
+    log: list[Any]
+    """What Postroom logged, an entry a line."""
     _open: Callable[[Settings], contextlib.AbstractAsyncContextManager[app.House]]
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _inside: app.House | None = None
@@ -169,9 +177,9 @@ class House:
         """Let time pass from one due moment to the next, as the scheduler would."""
         end = self.clock.now() + timedelta(**span)
         while (due := await self._next_due()) is not None and due <= end:
-            self.clock._now = max(due, self.clock.now())
+            self.clock.reaches(due)
             await self.tick()
-        self.clock._now = max(end, self.clock.now())
+        self.clock.reaches(end)
         await self.tick()
 
     async def _next_due(self) -> datetime | None:
@@ -206,8 +214,9 @@ class House:
 
     async def form(self, who: Person, words: str = "/domain buy", channel: str = "#outreach") -> Modal:
         """Types a command and gets its form."""
+        before = who.modal
         await who.types(words, channel=channel)
-        return await who.sees_modal("form")
+        return await who.sees_modal(lambda m: m.callback_id == "form" and (before is None or m.id != before.id))
 
     async def review(
         self,
@@ -224,6 +233,24 @@ class House:
         sent = await who.submits(form)
         assert sent.result == "updated", sent
         return await who.sees_modal("review")
+
+    async def sends(self, who: Person, kind: str, **changed: Any) -> Ack:
+        """Slack sends the app something that no click of this person would: `kind` says how the payload is shaped."""
+        base = payloads._interaction(self.slack, kind, who.user)
+        return await self.slack.deliver("interactive", base | changed)
+
+    async def replays(self, number: int = -1) -> Ack:
+        """Slack sends the app once more what it sent before: the last payload, or another one from the end."""
+        delivered = self.slack.delivery.log[number]
+        return await self.slack.deliver(delivered.kind, delivered.payload)
+
+    def everything_shown(self) -> str:
+        """All that anybody can see in the workspace at this moment: messages, ephemerals, modals, home tabs."""
+        slack = self.slack
+        messages = [message for there in slack._messages.values() for message in there.values()]
+        views = list(slack.views._all())
+        shown = [[m.text, m.blocks, m.metadata] for m in messages] + [[v.content] for v in views]
+        return json.dumps(shown, ensure_ascii=False)
 
     async def asks(self, who: Person, *domains: str, channel: str = "#outreach", **more: Any) -> Story:
         """Asks for domains, and everything owed to Slack for that is there."""
@@ -293,11 +320,12 @@ async def open_house(
     job_seconds: float = 60.0,
     spacing: float = 0.0,
     starts: bool = True,
+    quiet: bool = True,
 ) -> AsyncIterator[House]:
-    """A house for one scene; its database is in `folder`."""
+    """A house for one scene; its database is in `folder`. With `quiet=False` logging is left as it is set up."""
     clock = HandClock()
     slack = default_workspace(clock=clock)
-    calls = Calls(clock)
+    calls, log = Calls(clock), list[Any]()
     provider = mailin.MailinSandbox(clock, job_seconds=job_seconds, calls=calls)
     async with server.serve(slack) as at_slack, mailin.serve(provider) as at_mailin:
         settings = Settings(
@@ -327,13 +355,24 @@ async def open_house(
             port=0,
             path=folder / "postroom.toml",
         )
-        house = House(clock, slack, provider, calls, settings, lambda its: _running(its, clock, slack))
-        if starts:
-            await house.starts()
+        house = House(clock, slack, provider, calls, settings, log, lambda its: _running(its, clock, slack))
+        with _quietly(log) if quiet else contextlib.nullcontext():
+            if starts:
+                await house.starts()
+            try:
+                yield house
+            finally:
+                await house.stops()
+
+
+@contextlib.contextmanager
+def _quietly(log: list[Any]) -> Iterator[None]:
+    """Keep what Postroom logs: the default of the library draws every traceback, and takes seconds for it."""
+    with structlog.testing.capture_logs() as entries:
         try:
-            yield house
+            yield
         finally:
-            await house.stops()
+            log.extend(entries)
 
 
 @contextlib.asynccontextmanager
@@ -352,8 +391,8 @@ async def _running(settings: Settings, clock: HandClock, slack: Workspace) -> As
         try:
             yield inside
         finally:
-            await inside.background.settled()
             await inside.link.close()
+            await inside.background.drain(0)
 
 
 @contextlib.asynccontextmanager
@@ -363,7 +402,7 @@ async def served(inside: app.House) -> AsyncIterator[str]:
     config.load()
     listening = uvicorn.Server(config)
     listening.lifespan = config.lifespan_class(config)
-    at = socket.create_server(("127.0.0.1", 0))
+    at = app._listen(0)
     await listening.startup(sockets=[at])
     try:
         yield f"http://127.0.0.1:{at.getsockname()[1]}"

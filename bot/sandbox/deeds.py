@@ -6,6 +6,7 @@ through the change feed, as it reaches every other window.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -24,6 +25,7 @@ Answer = dict[str, Any]
 Deed = Callable[[Person, Body], Awaitable[Answer]]
 
 GONE = "That is not there any more. What you see now is how things stand."
+CHANGED = "The form has just changed, so nothing was sent. Look at it once more."
 
 
 class Refused(Exception):
@@ -63,14 +65,17 @@ async def _choose(person: Person, body: Body) -> Answer:
 
 
 async def _keep(person: Person, body: Body) -> Answer:
-    """Keeps what stands in a field, without telling the app."""
-    _put(person, _target(person, body), body)
+    """Keeps what stands in a field, without telling the app. A field that has just gone has nothing to keep."""
+    with contextlib.suppress(Refused):
+        _put(person, _target(person, body), body)
     return {}
 
 
 async def _submit(person: Person, body: Body) -> Answer:
-    """Puts in what stands in all fields, and presses submit."""
+    """Puts in what stands in all fields, and presses submit: of the modal as the page shows it, not of a later one."""
     modal = _modal(person, body)
+    if body["hash"] != modal.view.hash:
+        raise Refused(CHANGED)
     for field in body["fields"]:
         _put(person, modal.view, field)
     try:
@@ -89,7 +94,12 @@ async def _close(person: Person, body: Body) -> Answer:
 
 async def _search(person: Person, body: Body) -> Answer:
     """Types into an external select: what the app offers for it."""
-    options = await _done(person.searches(_target(person, body), str(body["action_id"]), str(body["text"])))
+    target = _target(person, body)
+    block, element = _element(target, body)
+    # An action_id may be used in many blocks; a block with one element is named by its block_id.
+    alone = sum(1 for other, _ in elements_in(target.blocks) if other["block_id"] == block["block_id"]) == 1
+    name = block["block_id"] if alone else element["action_id"]
+    options = await _done(person.searches(target, name, str(body["text"])))
     return {"options": [{"value": one["value"], "label": one["text"]["text"]} for one in options]}
 
 

@@ -34,7 +34,7 @@ from bot.sandbox.workspace import Feed, Workspace
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
-TOGETHER = 0.02
+GATHERING = 0.02
 """Seconds that changes are collected for, so that a modal is rendered once and not for each of its fields."""
 RECONNECT = 1_000
 """Milliseconds after which a browser asks for a lost stream again."""
@@ -195,7 +195,7 @@ async def _batches(feed: Feed) -> AsyncIterator[list[Change]]:
             while (await asyncio.wait({following}, timeout=patience))[0]:
                 changes.append(following.result())
                 following = asyncio.ensure_future(_next(feed))
-                patience = TOGETHER
+                patience = GATHERING
             yield changes
     except StopAsyncIteration:
         return
@@ -222,8 +222,8 @@ def _told(screens: Screens, window: Window, changes: Sequence[Change]) -> Iterat
     stale: dict[Region, None] = {}
     if len(here) < len(messages):
         stale["sidebar"] = None
-    for change in dict.fromkeys((one.kind.endswith("deleted"), one.ts or "") for one in here):
-        yield from _message_told(screens, window, *change)
+    for ts in dict.fromkeys(one.ts or "" for one in here):
+        yield from _message_told(screens, window, ts)
     if here:
         screens.read(window)
         if window.thread:
@@ -236,9 +236,9 @@ def _told(screens: Screens, window: Window, changes: Sequence[Change]) -> Iterat
         yield _event("regions", {name: screens.region(name, window) for name in stale})
 
 
-def _message_told(screens: Screens, window: Window, deleted: bool, ts: str) -> Iterator[str]:
+def _message_told(screens: Screens, window: Window, ts: str) -> Iterator[str]:
     message = screens.workspace.message(window.place, ts)
-    if message is None or deleted:
+    if message is None:
         yield _event("removed", {"ts": ts})
     touched = [message] if message else []
     if message and message.is_reply and message.thread_ts:

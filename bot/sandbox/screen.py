@@ -26,7 +26,6 @@ TOGETHER = timedelta(minutes=5)
 """Messages of one author within this time stand under one name."""
 
 Region = Literal["sidebar", "banner", "place", "thread", "modal"]
-Pane = Literal["m", "t"]
 
 
 @dataclass(frozen=True, slots=True)

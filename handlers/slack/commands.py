@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import slackblocks as sb
+import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 
 from handlers.requests import Asker, Review, Sorry
 from handlers.slack import forms
-from handlers.slack.front import Body, Front, slack_error
+from handlers.slack.front import Body, Front, is_closed, slack_error
 from handlers.slack.messages import answer_lines
 from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section, small
 from providers.accounts import Account
@@ -20,6 +21,8 @@ from providers.action import Action, Effect, Outcome, Quote
 from providers.catalogue import NOUNS
 from providers.errors import ProviderError
 from storage.records import Request, new_id
+
+log = structlog.get_logger(__name__)
 
 LONGEST_INPUT = 3000
 """Characters after a command; Slack itself allows about as many."""
@@ -43,7 +46,11 @@ class Commands:
         try:
             asker = self._front.asker(body)
             noun = str(body.get("command", "")).removeprefix("/").lower()
-            words = _words(str(body.get("text") or "")[:LONGEST_INPUT])
+            text = str(body.get("text") or "")
+            if len(text) > LONGEST_INPUT:
+                # Cut short, the last name could be another one (acme.co for acme.com), and somebody could buy it.
+                raise Sorry(f"These are {len(text)} characters; at most {LONGEST_INPUT} fit. Nothing was asked.")
+            words = _words(text)
             if noun == "postroom":
                 await self._on_house_command(ack, body, words)
             elif not self._front.catalogue.commands(noun):
@@ -158,7 +165,19 @@ class Commands:
             self._later(body, self._check(filled_draft))
 
     async def _check(self, draft: Request) -> None:
-        review = await self._front.requests.review(draft)
+        try:
+            await self._show_check(draft)
+        except SlackApiError as error:
+            # Slack said no, and would say so again. After anything else it is made up for at the next start.
+            log.error("review_not_shown", request_id=draft.id, error=slack_error(error))
+        await self._front.requests.review_shown(draft)
+
+    async def _show_check(self, draft: Request) -> None:
+        try:
+            review = await self._front.requests.review(draft)
+        except Sorry as sorry:
+            await self._front.client.views_update(view_id=draft.view_id, view=forms.notice("Postroom", sorry.sentence))
+            return
         if review is not None:
             await self._show_review(review)
 
@@ -172,18 +191,15 @@ class Commands:
         try:
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
         except SlackApiError as error:
-            if slack_error(error) != "not_found":
+            if not is_closed(error):
                 raise
             # The window was closed while the provider was asked. What was typed is kept: offer to go on.
             offer = sb.Button(plain("Continue", 75), action_id="resume", value=review.draft.id)
-            what = escape(review.action.headline())
-            text = f"*{what}*: the check is done, but the window was closed. Nothing was asked."
-            await self._front.client.chat_postEphemeral(
-                channel=review.draft.channel,
-                user=review.draft.requester,
-                text=text,
-                blocks=built([section(text), sb.ActionsBlock([offer])]),
-            )
+            what = review.action.headline()
+            said = "the check is done, but the window was closed. Nothing was asked."
+            asker = {"user_id": review.draft.requester, "channel_id": review.draft.channel}
+            blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
+            await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
 
     def _review_view(self, review: Review) -> forms.View:
         return forms.review(

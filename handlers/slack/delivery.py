@@ -172,13 +172,16 @@ class Delivery:
             )
         else:
             maybe = word in _MAYBE_DONE or error.response.status_code >= 500
-            if message.kind is MessageKind.CARD and message.attempts == 1 and not maybe:
-                await self._store.owe_note(
-                    message.request_id,
-                    NewMessage(MessageKind.NOTE, owed.request.channel, {"fact": "card_not_posted", "error": word}),
-                    self._clock.now(),
-                )
+            if message.kind is MessageKind.CARD and not message.ts and not maybe:
+                await self._tell_thread(owed, word)
             await self._later(owed, error, maybe_posted=owed.begun_before or maybe)
+
+    async def _tell_thread(self, owed: Owed, word: str) -> None:
+        """Say in the thread, once, that nobody can see the card."""
+        told = await self._store.messages_of(owed.message.request_id)
+        if not any(message.body.get("fact") == "card_not_posted" for message in told):
+            note = NewMessage(MessageKind.NOTE, owed.request.channel, {"fact": "card_not_posted", "error": word})
+            await self._store.owe_note(owed.message.request_id, note, self._clock.now())
 
     async def _rate_limited(self, owed: Owed, error: SlackApiError) -> None:
         message = owed.message

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import slackblocks as sb
-from pydantic import EmailStr, HttpUrl, ValidationError
+from pydantic import BeforeValidator, EmailStr, HttpUrl, ValidationError
 from pydantic.fields import FieldInfo
 
 from handlers.slack.messages import answer_lines, quote_lines, total
@@ -104,14 +104,15 @@ def typed_values(action: type[Action], values: Mapping[str, Any]) -> dict[str, A
         if _bare(field.annotation) is bool:
             value = bool(value)
         if value is not None:
-            typed[name] = value
+            typed[name] = _in_lines(field, value)
     return typed
 
 
 def from_words(action: type[Action], words: Sequence[str]) -> Action:
     """The action that the words after a command make by themselves. Raises FormError where they do not suffice."""
+    given = {name: _in_lines(action.model_fields[name], value) for name, value in action.prefill(words).items()}
     try:
-        return action.model_validate(action.prefill(words))
+        return action.model_validate(given)
     except ValidationError as error:
         raise FormError(_sentences(error)) from None
 
@@ -239,9 +240,10 @@ def _reason_input(reason: str) -> sb.InputBlock:
 
 def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
     kind = _bare(field.annotation)
-    if value is None and not field.is_required():
-        value = field.get_default(call_default_factory=True)
-    optional = not field.is_required() and not isinstance(_choices(kind), dict)
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    value = default if value is None else value
+    # A box left empty says no. A choice with a default has to be one of them, or the default would come back.
+    optional = kind is bool or (not field.is_required() and (_choices(kind) is None or default is None))
     hint = plain(field.description, 2000) if field.description else None
     label = plain(field.title or name.replace("_", " ").capitalize(), 2000)
     return sb.InputBlock(label, _element(kind, field, value), block_id=name, hint=hint, optional=optional)
@@ -322,6 +324,14 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def _in_lines(field: FieldInfo, value: Any) -> Any:
+    """A text for a list is a line each, unless the field has a way of its own to cut it up."""
+    cuts_itself = any(isinstance(one, BeforeValidator) for one in field.metadata)
+    if cuts_itself or not isinstance(value, str) or get_origin(_bare(field.annotation)) not in (list, tuple):
+        return value
+    return [line.strip() for line in value.splitlines() if line.strip()]
+
+
 def _plain_value(value: Any) -> str:
     return str(value.value) if isinstance(value, Enum) else str(value)
 
@@ -337,7 +347,9 @@ def _state(values: Mapping[str, Any], name: str) -> Any:
             option = state.get("selected_option")
             return option.get("value") if isinstance(option, dict) else None
         case "checkboxes" | "multi_static_select":
-            return [option.get("value") for option in state.get("selected_options") or []]
+            options = state.get("selected_options")
+            chosen = options if isinstance(options, list) else []
+            return [option.get("value") for option in chosen if isinstance(option, dict)]
         case "datepicker":
             return state.get("selected_date")
         case "timepicker":

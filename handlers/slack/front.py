@@ -77,8 +77,12 @@ class Front:
                 if answer.status_code == 200:
                     return
             if channel and user:
-                await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
-                return
+                try:
+                    await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+                except SlackApiError as error:
+                    log.info("channel_closed", channel=channel, why=slack_error(error))  # then in person
+                else:
+                    return
             if user:
                 await self.client.chat_postMessage(channel=user, text=text, blocks=blocks)
                 return
@@ -97,9 +101,14 @@ class Front:
         view = body.get("view") or {}
         if view.get("id") and view.get("type") == "modal":
             from_modal = notice("Postroom", await self.named(sorry))
-            await self.client.views_update(view_id=view["id"], view=from_modal)
-        else:
-            await self.tell(body, sorry.sentence, who=sorry.who)
+            try:
+                await self.client.views_update(view_id=view["id"], view=from_modal)
+            except SlackApiError as error:
+                if not is_closed(error):
+                    raise
+            else:
+                return
+        await self.tell(body, sorry.sentence, who=sorry.who)
 
     async def named(self, sorry: Sorry) -> str:
         """The sentence in plain text, for modals: a mention becomes the person's name."""
@@ -118,8 +127,15 @@ class Front:
             await self.tell(body, error.sentence, who=error.who)
         elif isinstance(error, SlackApiError) and slack_error(error) in ("expired_trigger_id", "exchanged_trigger_id"):
             await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
+        elif is_closed(error):
+            log.info("window_closed")  # whoever closed it waits for nothing any more
         else:
             await self.tell(body, BROKE)
+
+
+def is_closed(error: Exception) -> bool:
+    """Whether a view could not be changed because its reader has closed it."""
+    return isinstance(error, SlackApiError) and slack_error(error) == "not_found"
 
 
 def slack_error(error: Exception) -> str:

@@ -11,6 +11,8 @@ import re
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.response import BoltResponse
 
 from handlers.slack.commands import EXPIRED, Commands
 from handlers.slack.decisions import Decisions
@@ -47,13 +49,17 @@ def listen(app: AsyncApp, front: Front, commands: Commands) -> None:
         elif kind in ("app_uninstalled", "tokens_revoked"):
             log.error("slack_access_lost", event_type=kind, cure="install the app again, then restart Postroom")
 
-    async def on_error(error: Exception, body: Body, ack: AsyncAck) -> None:
+    async def on_error(error: Exception, body: Body, context: AsyncBoltContext, ack: AsyncAck) -> BoltResponse:
+        if context.authorize_result is None:
+            # It broke before it was clear that this is from Slack: nobody is answered for that.
+            log.warning("request_refused", kind=type(error).__name__)
+            return BoltResponse(status=401)
+        # Slack gets the response returned here; one that was only acknowledged is replaced by a failure.
         log.error("listener_broke", kind=type(error).__name__, exc_info=error)
-        if body.get("command"):
-            await ack(text=BROKE)
-            return
-        await ack()
+        if ack.response is None and body.get("command"):
+            return await ack(text=BROKE)
         front.background.spawn(front.sorry(body, error))
+        return ack.response or await ack()
 
     app.command(_ANY)(commands.on_command)
     app.action(_ANY)(decisions.on_click)

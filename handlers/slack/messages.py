@@ -12,7 +12,7 @@ from typing import Any
 import slackblocks as sb
 from pydantic import TypeAdapter, ValidationError
 
-from handlers.requests import Requests, Sorry
+from handlers.requests import SEEN, Requests, Sorry
 from handlers.slack.words import (
     built,
     clip,
@@ -32,9 +32,6 @@ from handlers.slack.words import (
 )
 from providers.action import Action, Done, Failed, Item, ItemState, Outcome, Pending, Quote, Unknown
 from storage.records import Json, Message, MessageKind, Request, RequestState
-
-SEEN = 16
-"""Characters of the fingerprint that a card's buttons carry: what its reader saw."""
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _MARKS = {
@@ -134,7 +131,7 @@ class Messages:
             blocks.append(self._decision_buttons(request, cost))
         if request.state is RequestState.UNKNOWN and request.asks_person:
             blocks.extend(self._settle_buttons(request))
-        blocks.append(small(f"{code(request.id)} · asked {moment(request.created_at)}"))
+        blocks.append(small(" · ".join(_footer(request))))
         said = f"{asks}: {escape(headline)}, {cost}. {self.status(request)}"
         return Rendered(clip(said, 3000), built(blocks))
 
@@ -225,9 +222,9 @@ def item_line(item: Item) -> str:
 
 def quote_lines(quote: Json | Quote | None) -> list[str]:
     """What it costs, a line each."""
-    if quote is None:
+    read = _quote(quote)
+    if read is None:
         return []
-    read = quote if isinstance(quote, Quote) else Quote.model_validate(dict(quote))
     return [f"• {code(line.what)} — {money(line.price, read.currency)}" for line in read.lines]
 
 
@@ -235,8 +232,8 @@ def total(quote: Json | Quote | None) -> str:
     """What it costs together."""
     if quote is None:
         return "no cost"
-    read = quote if isinstance(quote, Quote) else Quote.model_validate(dict(quote))
-    return money(read.total, read.currency)
+    read = _quote(quote)
+    return money(None, "") if read is None else money(read.total, read.currency)
 
 
 def answer_lines(action: Action, outcome: Outcome, quote: Quote | None) -> list[str]:
@@ -252,14 +249,31 @@ def answer_lines(action: Action, outcome: Outcome, quote: Quote | None) -> list[
     return [f"*{escape(clip(outcome.summary, 500))}*", *lines, *cure]
 
 
+def _footer(request: Request) -> list[str]:
+    """The request's id and its dates; who approved stays on the card when its status has moved on."""
+    told = [code(request.id), f"asked {moment(request.created_at)}"]
+    moved_on = (RequestState.WORKING, RequestState.UNKNOWN, RequestState.SUCCEEDED, RequestState.FAILED)
+    if request.decided_by and request.decided_at and request.state in moved_on:
+        told.append(f"approved by {person(request.decided_by)} {moment(request.decided_at)}")
+    return told
+
+
 def _cost(request: Request) -> str:
     return total(request.quote)
+
+
+def _quote(stored: Json | Quote | None) -> Quote | None:
+    """What it costs; None also for what an older or newer version wrote and this one cannot read."""
+    try:
+        return None if stored is None else Quote.model_validate(stored)
+    except ValidationError:
+        return None
 
 
 def _outcome(stored: Json | None) -> Outcome | None:
     """What is known of how it went; None also for what an older or newer version wrote and this one cannot read."""
     try:
-        return None if stored is None else _OUTCOME.validate_python(dict(stored))
+        return None if stored is None else _OUTCOME.validate_python(stored)
     except ValidationError:
         return None
 

@@ -53,8 +53,8 @@ def either(everybody: Sequence[str]) -> str:
 
 
 def place(channel: str) -> str:
-    """A link to a channel; a direct message is called so."""
-    return f"<#{channel}>" if channel[:1] in "CG" else "your direct messages"
+    """A link to a channel; a direct message, whosever it is, is called so."""
+    return f"<#{channel}>" if channel[:1] in "CG" else "a direct message"
 
 
 def moment(when: datetime) -> str:
@@ -113,4 +113,4 @@ def plain(text: str, longest: int) -> sb.Text:
 
 def built(blocks: Sequence[sb.Block]) -> list[dict[str, Any]]:
     """The blocks as the JSON that the Web API takes."""
-    return list(sb.Message(channel="-", blocks=list(blocks)).to_dict()["blocks"])
+    return list(sb.Message(channel="-", blocks=list(blocks)).to_dict().get("blocks", []))

@@ -1,4 +1,4 @@
-"""One client for all servers: keep-alive HTTP/1.1 on bare asyncio protocols, so that the client is never what is measured.
+"""One client for all servers: keep-alive HTTP/1.1 on bare asyncio protocols, so that it is never what is measured.
 
 It knows just enough of HTTP for uvicorn's answers: a status line, a Content-Length, a body.
 """
@@ -21,6 +21,8 @@ class Load:
 
     seconds: float
     latencies: tuple[float, ...]
+    sent_at: tuple[float, ...]
+    """When each request was sent, in the order in which they were given."""
     last_answer_at: float
     """On the machine's monotonic clock, which all processes share."""
 
@@ -31,8 +33,13 @@ class Load:
 
     def percentile(self, share: float) -> float:
         """The latency in seconds that `share` of the requests did not exceed."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return percentile(self.latencies, share)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 async def send(port: int, requests: Sequence[bytes], concurrency: int, expect: bytes | None) -> Load:
@@ -55,7 +62,7 @@ async def send(port: int, requests: Sequence[bytes], concurrency: int, expect: b
     finally:
         for transport, _ in connections:
             transport.close()
-    return Load(run.ended - started, tuple(run.latencies), run.ended)
+    return Load(run.ended - started, tuple(run.latencies), tuple(run.sent_at), run.ended)
 
 
 class _Run:
@@ -64,6 +71,7 @@ class _Run:
         self.expect = expect
         self.finished = finished
         self.latencies: list[float] = []
+        self.sent_at: list[float] = []
         self.open = 0
         self.ended = 0.0
 
@@ -99,6 +107,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._idle = False
         self._sent_at = time.monotonic()
+        self._run.sent_at.append(self._sent_at)
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:

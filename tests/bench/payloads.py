@@ -16,18 +16,18 @@ from tests.bench.world import APPROVALS, APPROVER, CHANNEL, REQUESTER, SIGNING_S
 _trigger = itertools.count(1)
 
 
-def commands(count: int, text: str = "buy acme-mail.com") -> list[bytes]:
-    """Ana types `/domain …`, `count` times, each with a trigger_id of its own."""
+def commands(triggers: Iterable[str], text: str = "buy acme-mail.com") -> list[bytes]:
+    """Ana types `/domain …` once for each trigger_id."""
     return _posts(
         urlencode(
             {
                 "token": "legacy", "team_id": TEAM, "team_domain": "acme", "channel_id": CHANNEL,
                 "channel_name": "outreach", "user_id": REQUESTER, "user_name": "ana", "command": "/domain",
                 "text": text, "api_app_id": "A0POSTROOM", "is_enterprise_install": "false",
-                "response_url": "http://127.0.0.1:9/nobody", "trigger_id": new_trigger(),
+                "response_url": "http://127.0.0.1:9/nobody", "trigger_id": trigger,
             }
         )
-        for _ in range(count)
+        for trigger in triggers
     )  # fmt: skip
 
 

@@ -32,9 +32,7 @@ def _bare(port: int, *, prompt: bool) -> None:
     async def health() -> Mapping[str, str]:
         return {}
 
-    uvicorn.run(
-        create_web(health, app), host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
-    )
+    uvicorn.run(create_web(health, app), host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off")
 
 
 def _with_catalogue(size: int) -> None:

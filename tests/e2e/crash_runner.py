@@ -14,8 +14,8 @@ up, kills the bot; who closes the nursery's stdin, ends the nursery.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
+import importlib
 import inspect
 import json
 import os
@@ -32,13 +32,20 @@ from typing import Any
 KILL_AT = "POSTROOM_CRASH_AT"
 """The name of the point to die at; unset in a life that is to go on."""
 PASSED = "POSTROOM_CRASH_PASSED"
-"""The file that every point is appended to, a line each."""
+"""The file that every moment is appended to: a line with its point, or the several points of one commit."""
+CARDS = "POSTROOM_CRASH_CARDS"
+"""The channel of the cards, to tell a card from a parent."""
 HURRY = "POSTROOM_CRASH_HURRY"
-"""Seconds for two times that are built in: a message's lease after a death, and how long a listing may lag."""
+"""Seconds for what is built in: a message's lease, how long a listing may lag, and (a quarter) a message's retry."""
+
+NEW_LIFE = "== a new life"
+"""The line in that file with which every process begins."""
 
 _SHOWS = ("chat.", "views.", "conversations.open")
-_ROUTINE = frozenset({"beat", "keep_lease", "forget_drafts", "request_postponed"})
-"""Changes that happen because time passes: they change nothing that anybody sees."""
+_ROUTINE = frozenset({"beat", "keep_lease", "forget_drafts"})
+"""Changes that only time causes; nobody sees anything of them."""
+_TELLS_NOTHING = frozenset({"create_draft", "message_sent", "message_postponed", "owe_note", "note_fact"})
+"""Changes that return nothing and yet are one; of the others, None says that nothing was changed."""
 
 
 class Points:
@@ -49,17 +56,22 @@ class Points:
         self._file = os.open(environment[PASSED], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._seen: Counter[str] = Counter()
         self._turn = threading.Lock()
+        os.write(self._file, f"{NEW_LIFE}\n".encode())
 
-    def passes(self, name: str) -> None:
-        """Note it; and die here if this is the place."""
+    def passes(self, *names: str) -> None:
+        """Note what happens at this very moment; and die here if this is the place."""
+        if not names:
+            return
         with self._turn:
-            self._seen[name] += 1
-            if self._seen[name] > 1:
-                name = f"{name}#{self._seen[name]}"
-            os.write(self._file, f"{name}\n".encode())
-            if name == self._kill_at:
+            numbered = [self._numbered(name) for name in names]
+            os.write(self._file, f"{' '.join(numbered)}\n".encode())
+            if self._kill_at in numbered:
                 os.kill(os.getpid(), signal.SIGKILL)
                 signal.pause()  # the signal is on its way: not one more line of ours may run
+
+    def _numbered(self, name: str) -> str:
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else f"{name}#{self._seen[name]}"
 
 
 def wrap_commits(points: Points) -> None:
@@ -72,8 +84,7 @@ def wrap_commits(points: Points) -> None:
     def noted(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(db: Any) -> Any:
             value = change(db)
-            if name := _change_name(change, value):
-                done.append(name)
+            done.extend(_change_names(change, value))
             return value
 
         return run
@@ -90,11 +101,9 @@ def wrap_commits(points: Points) -> None:
                 done.clear()
             if sql != "COMMIT":
                 return execute(sql, *parameters)
-            for name in done:
-                points.passes(f"before-commit-{name}")
+            points.passes(*(f"before-commit-{name}" for name in done))
             answer = execute(sql, *parameters)
-            for name in done:
-                points.passes(f"after-commit-{name}")
+            points.passes(*(f"after-commit-{name}" for name in done))
             return answer
 
         database.execute = noting_execute
@@ -104,18 +113,18 @@ def wrap_commits(points: Points) -> None:
     sqlite._connect = noting_connect
 
 
-def _change_name(change: Callable[[Any], Any], value: Any) -> str:
+def _change_names(change: Callable[[Any], Any], value: Any) -> list[str]:
     """`submit`, or for the outbox `claim-card`, `sent-note-asked`; nothing for what changed nothing."""
     name = change.__qualname__.split(".<locals>")[0].rpartition(".")[2]
-    if name in _ROUTINE or value is None and name not in ("message_sent", "message_postponed", "create_draft"):
-        return ""
+    if name in _ROUTINE or (value is None and name not in _TELLS_NOTHING):
+        return []
     if name == "claim_owed_messages":
-        return "claim-" + "-".join(_role(owed.message) for owed in value) if value else ""
+        return [f"claim-{_role(owed.message)}" for owed in value]
     if name == "claim_due_jobs":
-        return f"claim-{value[0][0].kind}" if value else ""
+        return [f"claim-{job.kind}" for job, _ in value]
     if name in ("message_sent", "message_postponed"):
-        return f"{name.removeprefix('message_')}-{_role(inspect.getclosurevars(change).nonlocals['message'])}"
-    return name
+        return [f"{name.removeprefix('message_')}-{_role(inspect.getclosurevars(change).nonlocals['message'])}"]
+    return [name]
 
 
 def _role(message: Any) -> str:
@@ -183,7 +192,7 @@ def _shown_name(method: str, arguments: Mapping[str, Any]) -> str:
     verb = method.removeprefix("chat.").removesuffix("Message")
     if arguments.get("thread_ts"):
         return f"{verb}-note"
-    return f"{verb}-card" if arguments.get("channel") == os.environ["POSTROOM_CRASH_CARDS"] else f"{verb}-parent"
+    return f"{verb}-card" if arguments.get("channel") == os.environ[CARDS] else f"{verb}-parent"
 
 
 def hurry(seconds: float) -> None:
@@ -192,6 +201,7 @@ def hurry(seconds: float) -> None:
     from providers.mailin import actions  # noqa: PLC0415
 
     delivery.LEASE = timedelta(seconds=seconds)
+    delivery.FIRST_RETRY = seconds / 4
     actions.LISTING_LAG = timedelta(seconds=seconds)
 
 
@@ -212,36 +222,45 @@ def run(environment: Mapping[str, str]) -> None:
 
 # The nursery.
 
+_LOADED_LATE = (
+    "apscheduler.executors.asyncio",
+    "apscheduler.triggers.date",
+    "apscheduler.triggers.interval",
+    "slack_bolt.listener_matcher.async_builtins",
+    "uvicorn.lifespan.off",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+)
+"""What is imported only when a bot starts."""
+
 
 def serve(path: str) -> None:
     """Bring up a bot for every connection, until stdin is closed."""
-    import bot.app  # noqa: F401, PLC0415
+    import bot.app  # noqa: PLC0415
     import bot.cli  # noqa: PLC0415
     import bot.logs  # noqa: F401, PLC0415
 
-    for late in ("apscheduler.triggers.date", "apscheduler.triggers.interval", "uvicorn.protocols.http.auto"):
-        functools.reduce(getattr, late.split(".")[1:], __import__(late))
-    gc.freeze()
+    for loaded_late in _LOADED_LATE:
+        importlib.import_module(loaded_late)
+    inspect.stack()  # Bolt looks at it at its start: half of what a start costs is finding every module's file
+    gc.freeze()  # so that no fork copies pages only because rubbish was looked for
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the wardens
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(64)
     print("ready", flush=True)
-    while listener not in select.select([listener, sys.stdin], [], [])[0] or _take_in(listener):
-        if sys.stdin in select.select([sys.stdin], [], [], 0)[0]:
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:
             return
-
-
-def _take_in(listener: socket.socket) -> bool:
-    line, _ = listener.accept()
-    if os.fork() == 0:
-        listener.close()
-        try:
-            _watch_over(line)
-        finally:
-            os._exit(0)
-    line.close()
-    return True
+        line, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            try:
+                _watch_over(line)
+            finally:
+                os._exit(0)
+        line.close()
 
 
 def _watch_over(line: socket.socket) -> None:

@@ -19,7 +19,16 @@ import pytest
 
 from providers.action import Effect
 from providers.errors import BadAnswer, NotSent, OutcomeUnknown, ProviderError, RateLimited, Upstream
-from providers.http import MAX_HOLD_SECONDS, Transport, seconds_from_retry_after
+from providers.http import (
+    FAILURES_IN_A_ROW,
+    FIRST_REST_SECONDS,
+    LONGEST_REST_SECONDS,
+    MAX_HOLD_SECONDS,
+    UPLOAD_BYTES_PER_SECOND,
+    File,
+    Transport,
+    seconds_from_retry_after,
+)
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 CHANGES = (Effect.WRITE, Effect.SPEND, Effect.DESTROY)
@@ -605,6 +614,81 @@ class TestWhatIsLogged:
         assert json.dumps(secret) not in everything_logged.getvalue()
 
 
+class TestForms:
+    """Multipart: fields, and a file that is sent from where it lies in memory."""
+
+    async def test_fields_and_a_file(self, transport_to: Any) -> None:
+        content = b"email\r\n" + b"ann@acme.com\r\n" * 20_000
+        form = {"type": "catch_all", "file": File('li"st.csv', content, "text/csv"), "note": "ä"}
+        async with serving(answering(answer(210))) as server:
+            got = await transport_to(server.url).call("POST", "/verify", effect=Effect.SPEND, form=form)
+        assert got.status == 210
+        head, _, body = server.requests[0].partition(b"\r\n\r\n")
+        fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n")[1:])}
+        assert int(fields[b"content-length"]) == len(body)
+        assert b"transfer-encoding" not in fields
+        kind, _, boundary = fields[b"content-type"].partition(b"; boundary=")
+        assert kind == b"multipart/form-data"
+        parts = body.split(b"--" + boundary)
+        assert [part.partition(b"\r\n\r\n")[0].strip() for part in parts[1:-1]] == [
+            b'Content-Disposition: form-data; name="type"',
+            b'Content-Disposition: form-data; name="file"; filename="li%22st.csv"\r\nContent-Type: text/csv',
+            b'Content-Disposition: form-data; name="note"',
+        ]
+        assert [part.partition(b"\r\n\r\n")[2] for part in parts[1:-1]] == [
+            b"catch_all\r\n",
+            content + b"\r\n",
+            "ä\r\n".encode(),
+        ]
+
+    async def test_it_can_be_sent_again(self, transport_to: Any) -> None:
+        async with serving(answering(answer(503), OK)) as server:
+            form = {"file": File("a.csv", b"a" * 100_000)}
+            await transport_to(server.url).call("POST", "/x", effect=Effect.READ, form=form)
+        first, second = server.requests
+        assert first.count(b"a" * 100_000) == second.count(b"a" * 100_000) == 1
+
+    async def test_a_call_has_one_body(self, transport_to: Any) -> None:
+        with pytest.raises(TypeError):
+            await transport_to("http://127.0.0.1:9").call("POST", "/x", effect=Effect.READ, json={}, form={"a": "b"})
+
+    async def test_a_large_file_has_longer(self, transport_to: Any) -> None:
+        """It counts as unanswered only when even a slow line would have carried it."""
+
+        async def slowly(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await server.read_request(reader)
+            await asyncio.sleep(0.1)
+            writer.write(OK)
+            await writer.drain()
+
+        form = {"file": File("a.csv", b"a" * UPLOAD_BYTES_PER_SECOND)}
+        async with serving(slowly) as server:
+            transport = transport_to(server.url, timeout_seconds=0.05)
+            assert (await transport.call("POST", "/x", effect=Effect.SPEND, form=form)).status == 200
+            with pytest.raises(OutcomeUnknown):
+                await transport.call("POST", "/x", effect=Effect.SPEND, form={"type": "standard"})
+
+    @pytest.mark.parametrize("behaviour", [cut_after_request, answering(answer(500)), answering(answer(429))])
+    async def test_what_is_in_it_is_told_to_nobody(
+        self, transport_to: Any, everything_logged: Any, behaviour: Behaviour
+    ) -> None:
+        file = File("ann.csv", b"ann@acme.com")
+        seen = [repr(file), str(file)]
+        async with serving(behaviour) as server:
+            try:
+                seen.append(
+                    repr(
+                        await transport_to(server.url).call(
+                            "POST", "/x", effect=Effect.SPEND, form={"emails": "bob@acme.com", "file": file}
+                        )
+                    )
+                )
+            except ProviderError as error:
+                seen += told_by(error)
+        everything = "".join(seen) + everything_logged.getvalue()
+        assert not [name for name in ("ann", "bob", "acme") if name in everything]
+
+
 def told_by(error: BaseException) -> list[str]:
     """All the text that can be got out of an error, its hidden causes included."""
     texts = traceback.format_exception(error)
@@ -613,3 +697,153 @@ def told_by(error: BaseException) -> list[str]:
         texts += [str(hanging), repr(hanging), repr(vars(hanging))]
         hanging = hanging.__cause__ or hanging.__context__
     return texts
+
+
+class TestRest:
+    """A provider that keeps failing is left alone; each time for longer."""
+
+    async def fail(self, transport: Transport, times: int = FAILURES_IN_A_ROW) -> None:
+        for _ in range(times):
+            with contextlib.suppress(Upstream, NotSent):
+                await transport.call("GET", "/x", effect=Effect.READ)
+
+    async def test_after_failures_in_a_row_nothing_is_sent(self, transport_to: Any, logged: Any) -> None:
+        async with serving(answering(answer(503))) as server:
+            transport = transport_to(server.url)
+            await self.fail(transport)
+            assert len(server.requests) == FAILURES_IN_A_ROW * 3
+            for effect in Effect:
+                with pytest.raises(NotSent, match="alone for a while") as error:
+                    await transport.call("POST", "/x", effect=effect)
+                assert (error.value.cure, error.value.detail) == ("Try again in 15 seconds.", "resting")
+            assert len(server.requests) == FAILURES_IN_A_ROW * 3
+        assert [line["seconds"] for line in logged if line["event"] == "provider left alone"] == [FIRST_REST_SECONDS]
+
+    @pytest.mark.parametrize("behaviour", [cut_after_request, cut_on_accept])
+    async def test_no_answer_counts_as_well(self, transport_to: Any, behaviour: Behaviour) -> None:
+        async with serving(behaviour) as server:
+            transport = transport_to(server.url)
+            await self.fail(transport)
+            with pytest.raises(NotSent, match="alone"):
+                await transport.call("GET", "/x", effect=Effect.READ)
+            assert server.connections == FAILURES_IN_A_ROW * 3
+
+    @pytest.mark.parametrize("effect", list(Effect))
+    async def test_so_does_a_connection_that_cannot_be_had(self, transport_to: Any, effect: Effect) -> None:
+        transport = transport_to(f"http://127.0.0.1:{free_port()}")
+        for _ in range(FAILURES_IN_A_ROW):
+            with pytest.raises(NotSent, match="could not be reached"):
+                await transport.call("POST", "/x", effect=effect)
+        with pytest.raises(NotSent, match="alone"):
+            await transport.call("POST", "/x", effect=effect)
+
+    @pytest.mark.parametrize("status", [200, 210, 301, 313, 400, 401, 403, 404, 409, 422])
+    async def test_any_proper_answer_begins_the_count_anew(self, transport_to: Any, status: int) -> None:
+        """A 4xx least of all may be hidden behind a rest."""
+        async with serving(
+            answering(*[answer(503)] * 12, answer(status), *[answer(503)] * 12, answer(status))
+        ) as server:
+            transport = transport_to(server.url)
+            for _ in range(2):
+                await self.fail(transport, FAILURES_IN_A_ROW - 1)
+                assert (await transport.call("POST", "/x", effect=Effect.WRITE)).status == status
+        assert len(server.requests) == 26
+
+    async def test_refusals_alone_never_lead_to_a_rest(self, transport_to: Any) -> None:
+        async with serving(answering(answer(404), answer(422), answer(401), answer(403))) as server:
+            transport = transport_to(server.url)
+            for _ in range(4 * FAILURES_IN_A_ROW):
+                await transport.call("GET", "/x", effect=Effect.READ)
+        assert len(server.requests) == 4 * FAILURES_IN_A_ROW
+
+    @pytest.mark.parametrize("effect", CHANGES)
+    async def test_a_change_that_fails_counts_neither_way(self, transport_to: Any, effect: Effect) -> None:
+        """Its 500 may be about what it asked for."""
+        async with serving(answering(answer(500))) as server:
+            transport = transport_to(server.url)
+            for _ in range(FAILURES_IN_A_ROW):
+                assert (await transport.call("POST", "/x", effect=effect)).status == 500
+            await self.fail(transport, FAILURES_IN_A_ROW - 1)
+            await transport.call("POST", "/x", effect=effect)
+            await self.fail(transport, 1)
+            with pytest.raises(NotSent, match="alone"):
+                await transport.call("POST", "/x", effect=effect)
+        assert len(server.requests) == FAILURES_IN_A_ROW * 4 + 1
+
+    async def test_a_500_that_is_an_answer_is_neither_repeated_nor_counted(self, transport_to: Any) -> None:
+        async with serving(answering(answer(500, b"No query results"))) as server:
+            transport = transport_to(server.url, is_plain=lambda got: "No query" in got.text)
+            for _ in range(FAILURES_IN_A_ROW + 1):
+                assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 500
+        assert len(server.requests) == FAILURES_IN_A_ROW + 1
+
+    async def test_what_repeating_mends_is_no_failure(self, transport_to: Any) -> None:
+        async with serving(answering(*[answer(503), answer(503), OK] * 10)) as server:
+            transport = transport_to(server.url)
+            for _ in range(10):
+                assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 200
+        assert len(server.requests) == 30
+
+    async def test_after_the_rest_one_reading_tries_and_all_is_well(
+        self, transport_to: Any, clock: Any, logged: Any
+    ) -> None:
+        async with serving(answering(*[answer(503)] * 15, OK)) as server:
+            transport = transport_to(server.url)
+            await self.fail(transport)
+            clock.advance(FIRST_REST_SECONDS)
+            with pytest.raises(NotSent, match="alone") as error:
+                await transport.call("POST", "/buy", effect=Effect.SPEND)
+            assert error.value.cure == "Try again in a moment."
+            assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 200
+            assert (await transport.call("POST", "/buy", effect=Effect.SPEND)).status == 200
+        assert len(server.requests) == 17
+        assert "provider answers again" in [line["event"] for line in logged]
+
+    async def test_only_one_and_only_once(self, transport_to: Any, clock: Any) -> None:
+        async with serving(silence) as server:
+            transport = transport_to(server.url, timeout_seconds=0.05)
+            await self.fail(transport)
+            tried = len(server.requests)
+            clock.advance(FIRST_REST_SECONDS)
+            outcomes = await asyncio.gather(
+                *(transport.call("GET", "/x", effect=Effect.READ) for _ in range(5)), return_exceptions=True
+            )
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NotSent"] * 4 + ["Upstream"]
+        assert len(server.requests) == tried + 1
+
+    async def test_the_rests_grow_up_to_a_limit(self, transport_to: Any, clock: Any, logged: Any) -> None:
+        async with serving(answering(answer(503))) as server:
+            transport = transport_to(server.url)
+            await self.fail(transport)
+            for _ in range(7):
+                clock.advance(LONGEST_REST_SECONDS)
+                assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 503
+        rests = [line["seconds"] for line in logged if line["event"] == "provider left alone"]
+        assert rests == [15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0, 300.0]
+
+    async def test_where_nothing_reads_a_change_tries_in_the_end(self, transport_to: Any, clock: Any) -> None:
+        transport = transport_to(f"http://127.0.0.1:{free_port()}")
+        await self.fail(transport)
+        clock.advance(2 * FIRST_REST_SECONDS)
+        with pytest.raises(NotSent, match="could not be reached"):
+            await transport.call("POST", "/x", effect=Effect.SPEND)
+
+    async def test_a_cancelled_try_leaves_the_way_free(self, transport_to: Any, clock: Any) -> None:
+        async with serving(silence) as server:
+            transport = transport_to(server.url, timeout_seconds=0.05)
+            await self.fail(transport)
+            clock.advance(FIRST_REST_SECONDS)
+            trying = asyncio.create_task(transport.call("GET", "/x", effect=Effect.READ))
+            await asyncio.sleep(0.02)
+            trying.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await trying
+            with pytest.raises(Upstream):
+                await transport.call("GET", "/x", effect=Effect.READ)
+
+    async def test_a_clock_that_is_set_back_does_not_lengthen_it(self, transport_to: Any, clock: Any) -> None:
+        async with serving(answering(*[answer(503)] * 15, OK)) as server:
+            transport = transport_to(server.url)
+            await self.fail(transport)
+            clock.advance(-86_400)
+            assert (await transport.call("POST", "/x", effect=Effect.SPEND)).status == 200

@@ -161,11 +161,18 @@ function notice(text) {
   close.className = "icon-button";
   close.setAttribute("aria-label", "Dismiss");
   close.innerHTML = '<svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><path d="M5 5l10 10M15 5L5 15"/></svg>';
-  const gone = () => note.remove();
+  const shelf = $("notices");
+  const gone = () => {
+    note.remove();
+    if (!shelf.childElementCount) shelf.hidePopover();
+  };
   close.addEventListener("click", gone);
   setTimeout(gone, 10_000);
   note.append(words, close);
-  $("notices").append(note);
+  // Shown anew each time, so that it stands above a dialog that was opened meanwhile.
+  shelf.hidePopover();
+  shelf.showPopover();
+  shelf.append(note);
 }
 
 // ---------------------------------------------------------------- deeds
@@ -266,11 +273,20 @@ async function changed(el) {
   const { dispatch } = el.dataset;
   if (dispatch === "change" || dispatch === "character" || dispatch === "enter") {
     clearTimeout(waiting.get(el.id));
-    if (!(await confirmed(el))) return;
+    if (!(await confirmed(el))) return undo(el);
     await post("choose", { ...target(el), ...named(el), value: valueOf(el) });
   } else {
     keep(el, 0);
   }
+}
+
+/** Puts back what stood in an element before. */
+function undo(el) {
+  for (const input of el.querySelectorAll("input, textarea")) {
+    input.checked = input.defaultChecked;
+    input.value = input.defaultValue;
+  }
+  for (const option of el.querySelectorAll("option")) option.selected = option.defaultSelected;
 }
 
 const isText = (control) => control.matches("textarea, input:not([type=checkbox], [type=radio], [type=date], [type=time], [type=datetime-local])");
@@ -397,7 +413,7 @@ function listKey(event, box, list, take) {
     closeList(box, list);
     return true;
   }
-  if ((event.key === "Enter" || event.key === "Tab") && options[at]) {
+  if ((event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) && options[at]) {
     take(options[at]);
     return true;
   }
@@ -456,7 +472,9 @@ async function send(form) {
   box.value = "";
   typing(box);
   const place = { in: here().in, thread: form.dataset.thread || null };
-  const { ok } = await busy(form, () => post("type", { text, ...place })) ?? { ok: false };
+  form.setAttribute("aria-busy", "true");
+  const { ok } = await post("type", { text, ...place });
+  form.removeAttribute("aria-busy");
   if (!ok && !box.value) {
     box.value = text;
     typing(box);
@@ -481,6 +499,7 @@ function restoreDrafts() {
 let opener = null;
 let shownView = null;
 let refusalExpected = false;
+let submittedHash = null;
 
 /** Opens, closes and focuses the modal as the region inside it says. */
 function settleModal() {
@@ -488,7 +507,7 @@ function settleModal() {
   const form = dialog.querySelector("form");
   if (!form) {
     shownView = null;
-    delete dialog.dataset.sending;
+    sent();
     if (dialog.open) dialog.close();
     return;
   }
@@ -500,6 +519,7 @@ function settleModal() {
   shownView = form.dataset.view;
   if (fresh) refusalExpected = false;
   const wrong = form.querySelector("[aria-invalid=true]");
+  if (fresh || form.dataset.hash !== submittedHash || (wrong && refusalExpected)) sent();
   if (fresh) focusFirst(form);
   else if (wrong && refusalExpected) wrong.focus();
   else if (!dialog.contains(document.activeElement) || document.activeElement === dialog) focusFirst(form);
@@ -518,16 +538,19 @@ async function submit(form) {
     waiting.delete(id);
   }
   dialog.dataset.sending = "";
-  refusalExpected = true;
   form.setAttribute("aria-busy", "true");
+  refusalExpected = true;
+  submittedHash = form.dataset.hash;
   // Only inputs: what stands in other elements was sent when it was chosen.
   const fields = [...form.querySelectorAll(".field .el")].map((el) => ({ ...named(el), value: valueOf(el) }));
-  await post("submit", { view: form.dataset.view, fields });
-  // What came of it is on the stream; the answer may overtake it by a moment.
-  setTimeout(() => {
-    delete dialog.dataset.sending;
-    form.removeAttribute("aria-busy");
-  }, 150);
+  await post("submit", { view: form.dataset.view, hash: submittedHash, fields });
+  // What came of it is on the stream, which this answer may overtake by a moment.
+  setTimeout(sent, 150);
+}
+
+function sent() {
+  delete $("modal").dataset.sending;
+  $("modal").querySelector("form")?.removeAttribute("aria-busy");
 }
 
 function closeView(all) {

@@ -1,0 +1,92 @@
+"""`make bench`: how Postroom does beside bare Bolt and bare SQLite, in one run of interleaved rounds.
+
+Nothing here fails on a time: it prints what was reached and what was wanted. `python -m tests.bench --quick` is for
+while one is working on something; `--only answers|catalogue|storing|starts` measures a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+from importlib.metadata import version
+
+from rich.console import Console
+
+from tests.bench.answering import FULL, QUICK, measure_answers, measure_catalogues
+from tests.bench.report import Line, answer_lines, show_answers, show_lines
+from tests.bench.starting import measure_starts
+from tests.bench.storing import measure_storing
+
+PARTS = ("answers", "catalogue", "storing", "starts")
+
+
+async def bench(*, quick: bool, parts: tuple[str, ...], console: Console) -> None:
+    """Measure `parts` and print what came of it."""
+    sizes = QUICK if quick else FULL
+    lines: list[Line] = []
+    console.print(_machine())
+    with console.status("") as status:
+
+        def say(what: str) -> None:
+            status.update(what)
+
+        if "answers" in parts:
+            cells, resident = await measure_answers(sizes, say)
+            show_answers(cells, console)
+            console.print(f"The house's resident memory at the end of it: {resident:.0f} MiB.")
+            lines += answer_lines(cells)
+        if "catalogue" in parts:
+            one, hundred = await measure_catalogues(sizes, say)
+            console.print(
+                f"A command, its modal included: {one * 1000:.2f} ms with 1 action in the catalogue, "
+                f"{hundred * 1000:.2f} ms with 100."
+            )
+            lines.append(Line("command cost, 100 actions in the catalogue / 1 action", hundred / one, 1.3))
+        if "storing" in parts:
+            rows = 100_000 if quick else 1_000_000
+            stored = await measure_storing(rows, sizes.rounds, 1000 if quick else 3000, say)
+            console.print(
+                f"Over {rows:,} requests: {statistics.median(stored.decisions):,.0f} decisions a second by 16 writers; "
+                f"by hand in sqlite3, one caller: {statistics.median(stored.by_hand):,.0f} of the same decisions, "
+                f"{statistics.median(stored.bare):,.0f} bare pairs of insert and update."
+            )
+            same = "durable decisions, 16 writers / the same statements in raw sqlite3, one caller"
+            bare = "durable decisions, 16 writers / raw sqlite3, a row inserted and updated, one caller"
+            lines.append(Line(same, stored.ratio(stored.by_hand), 3, at_least=True))
+            lines.append(Line(bare, stored.ratio(stored.bare), 3, at_least=True))
+        if "starts" in parts:
+            starts = await measure_starts(sizes.rounds, say)
+            console.print(
+                f"Start to ready: {statistics.median(starts.house):.2f} s and "
+                f"{statistics.median(starts.house_mib):.0f} MiB; bare Bolt, import and construct: "
+                f"{statistics.median(starts.bare):.2f} s and {statistics.median(starts.bare_mib):.0f} MiB."
+            )
+            lines.append(Line("start to ready / import and construct of bare Bolt", starts.ratio(), 1.8))
+            resident = statistics.median(starts.house_mib)
+            lines.append(Line("resident memory when ready", resident, 90, unit=" MiB"))
+    show_lines(lines, console)
+
+
+def _machine() -> str:
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return (
+        f"Python {platform.python_version()}, Bolt {version('slack-bolt')}, uvicorn {version('uvicorn')}, "
+        f"{os.cpu_count()} cores, load before: {load}"
+    )
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Postroom beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, for while one is working")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure only this part (may be repeated)")
+    given = parser.parse_args()
+    console = Console(width=None if os.isatty(1) else 170)
+    asyncio.run(bench(quick=given.quick, parts=tuple(given.only or PARTS), console=console))
+
+
+if __name__ == "__main__":
+    main()

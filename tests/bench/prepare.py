@@ -1,0 +1,136 @@
+"""What has happened before the measured moment: forms that were checked, and requests that wait for a decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from handlers.policy import Approvals, JobTimes
+from handlers.requests import Asker, Requests
+from handlers.slack import forms
+from handlers.slack.messages import Messages
+from providers.accounts import PriceList
+from providers.action import Quote
+from providers.catalogue import built_in
+from providers.mailin.actions import BuyDomains
+from storage.records import MessageKind, Request
+from storage.sqlite import SqliteDatabase
+from storage.store import Store
+from tests.bench.world import ACCOUNT, APPROVALS, APPROVER, CHANNEL, REQUESTER, TEAM
+
+ACTION = BuyDomains(domains=["acme-mail.com"])
+PRICES = PriceList(prices={"domain.com": Decimal("12.50")})
+APPROVERS = (APPROVER, "U0FINN")
+REASON = "New campaign for ACME, starting in May"
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Reviews to confirm (draft id, view) and cards to approve (the message as Slack has it)."""
+
+    reviews: Sequence[tuple[str, Mapping[str, Any]]]
+    cards: Sequence[Mapping[str, Any]]
+
+
+class Clock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def asking(store: Store) -> Requests:
+    """The life of requests over `store`, with no provider at hand."""
+    times = JobTimes(*(timedelta(minutes=1),) * 5)
+    return Requests(
+        store=store,
+        catalogue=built_in(),
+        accounts={},
+        approvals=Approvals(APPROVERS, APPROVALS),
+        times=times,
+        directory=_Nobody(),
+        clock=Clock(),
+        chance=random.random,
+        changed=lambda: None,
+    )
+
+
+async def prepare(database: Path, drafts: int, waiting: int) -> Prepared:
+    """Put `drafts` checked drafts and `waiting` requests, their messages posted long ago, into the database."""
+    opened = SqliteDatabase(database)
+    store = Store(opened)
+    try:
+        requests = asking(store)
+        checked = await in_batches(drafts + waiting, lambda _: checked_draft(store, requests))
+        asked = await in_batches(waiting, lambda number: requests.submit(checked[drafts + number].id, REQUESTER))
+        await opened.write(
+            lambda db: db.execute(
+                "UPDATE messages SET sent = wanted, ts = '1750000000.' || substr('000000' || seq, -6),"
+                " posted_in = channel WHERE sent < wanted"
+            )
+        )
+        return Prepared(_reviews(checked[:drafts]), await _cards(store, requests, asked))
+    finally:
+        store.close()
+
+
+async def checked_draft(store: Store, requests: Requests) -> Request:
+    """A form that Ana filled in and whose names were found to be free."""
+    quote = await ACTION.quote(None, PRICES)  # type: ignore[arg-type]  # a price list is all it reads
+    draft = await requests.draft(ACTION.command, Asker(TEAM, REQUESTER, CHANNEL))
+    filled = await requests.fill(draft, ACTION, account=ACCOUNT, reason=REASON, view_id=f"V{draft.id}")
+    assert filled.checking_since is not None
+    checked = await store.finish_check(
+        draft.id,
+        checking_since=filled.checking_since,
+        quote=quote.model_dump(mode="json"),
+        fingerprint=ACTION.fingerprint(ACCOUNT, quote),
+        now=filled.updated_at,
+    )
+    assert checked is not None
+    shown = await store.check_shown(draft.id, checking_since=filled.checking_since)
+    assert shown is not None
+    return shown
+
+
+async def in_batches(count: int, one: Any) -> list[Any]:
+    """`await one(number)` for every number below `count`, some at once."""
+    done: list[Any] = []
+    for start in range(0, count, _AT_ONCE):
+        done += await asyncio.gather(*(one(number) for number in range(start, min(start + _AT_ONCE, count))))
+    return done
+
+
+def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every review as Slack shows it: drawn once, since only the draft's id is different."""
+    if not drafts:
+        return []
+    first = drafts[0]
+    quote = Quote.model_validate(first.quote)
+    view = forms.review(ACTION, first.id, account=ACCOUNT, reason=REASON, quote=quote, approvers=APPROVERS)
+    drawn = json.dumps(view)
+    return [(draft.id, json.loads(drawn.replace(first.id, draft.id))) for draft in drafts]
+
+
+async def _cards(store: Store, requests: Requests, asked: Sequence[Request]) -> list[Mapping[str, Any]]:
+    """Every card as Slack shows it: drawn once, since only the request's id is different."""
+    if not asked:
+        return []
+    first = asked[0]
+    card = next(m for m in await store.messages_of(first.id) if m.kind is MessageKind.CARD)
+    shown = Messages(requests).render(card, first)
+    drawn = json.dumps({"text": shown.text, "blocks": shown.blocks, "ts": "1750000000.000100"})
+    return [json.loads(drawn.replace(first.id, request.id)) for request in asked]
+
+
+class _Nobody:
+    async def members(self, group: str) -> frozenset[str]:
+        return frozenset()

@@ -1,0 +1,21 @@
+"""What the scenes of a crash stand on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that the tests here can share `crash_stage` and `crash_books`
+pytest.register_assert_rewrite("crash_stage", "crash_books")
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Path]:
+    """The process that mortal bots are forked from."""
+    from crash_stage import open_nursery  # noqa: PLC0415
+
+    with open_nursery() as path:
+        yield path

@@ -1,0 +1,301 @@
+"""What is answered at once, to the asker alone: questions, lists, help, and words nobody knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.sandbox.faults import Fault as SlackFault
+from bot.sandbox.model import Message
+from providers.mailin.sandbox import Fault
+from tests.house import House, Person, prices, reading
+
+
+def told(house: House, who: Person, channel: str = "#outreach") -> str:
+    """The newest thing that only they were told."""
+    return house.privately(who, channel)[-1]
+
+
+async def asks(house: House, words: str) -> str:
+    await house.ana.types(words, channel="#outreach")
+    await house.tick()
+    return told(house, house.ana)
+
+
+class TestCheck:
+    async def test_one_name(self, house: House) -> None:
+        said = await asks(house, "/domain check acme.com")
+
+        assert said.splitlines()[:2] == ["*acme.com is free.*", "• `acme.com` — free · $12.50"]
+        assert "only you see this" in said
+        assert not house.ana.messages("#outreach")
+        assert not house.omar.ephemerals("#outreach")
+
+    async def test_several_names(self, house: House) -> None:
+        house.mailin.own("ours.com")
+        await house.restarts(prices=prices(domain_biz=None))
+
+        said = await asks(house, "/domain check acme.com, acme.biz ours.com google.com")
+
+        assert said.splitlines()[:5] == [
+            "*2 of 4 names are free.*",
+            "• `acme.com` — free · $12.50",
+            "• `acme.biz` — free · price unknown",
+            "• `ours.com` — already in this account",
+            "• `google.com` — taken",
+        ]
+
+    async def test_a_mistake_is_told_with_the_usage(self, house: House) -> None:
+        said = await asks(house, "/domain check acme.org <b>")
+
+        assert "“&lt;b&gt;” is not a domain name." in said
+        assert "Usage: `/domain check name.com …`" in said
+        assert house.calls["availability"] == 0
+
+    async def test_without_a_name_a_form_asks_for_it(self, house: House) -> None:
+        form = await house.form(house.ana, "/domain check")
+        assert form.fields == ["account", "domains"]
+        await house.ana.fills(form, domains="acme.com")
+        await house.ana.submits(form)
+
+        answer = await house.ana.sees_modal("answer")
+        assert "acme.com is free." in reading(answer.blocks)
+
+    async def test_eleven_names_are_too_many_to_wait_for(self, house: House) -> None:
+        said = await asks(house, "/domain check " + " ".join(f"acme{n}.com" for n in range(11)))
+
+        assert "These are 11 domains; at most 10 go into one request." in said
+
+    async def test_the_provider_does_not_answer(self, house: House) -> None:
+        house.mailin.faults.add("availability", Fault.answers(500), times=3)
+
+        said = await asks(house, "/domain check acme.com")
+
+        assert said.startswith("Mailin failed to answer.")
+        assert "Try again in a few minutes." in said
+
+    async def test_a_reading_is_asked_again_by_itself(self, house: House) -> None:
+        house.mailin.faults.add("availability", Fault.answers(500), times=2)
+
+        assert "acme.com is free." in await asks(house, "/domain check acme.com")
+
+
+class TestList:
+    async def test_an_empty_account(self, house: House) -> None:
+        assert "There are no domains in this account." in await asks(house, "/domain list")
+
+    async def test_both_kinds_of_hosting(self, house: House) -> None:
+        house.mailin.own("smtp-one.com", "smtp-two.com")
+        house.mailin.own("google-one.com", hosting="google")
+
+        pages = await self._all_pages(house, "/domain list")
+
+        assert [line for page in pages for line in page if line.startswith("•")] == [
+            "• `smtp-one.com` — live · SMTP",
+            "• `smtp-two.com` — live · SMTP",
+            "• `google-one.com` — live · Google",
+        ]
+
+    async def test_a_domain_that_is_not_active_yet(self, house: House) -> None:
+        await house.approved(house.ana, "acme.com")
+
+        assert "• `acme.com` — not active yet · SMTP" in await asks(house, "/domain list")
+
+    async def test_paging_forth_and_back(self, house: House) -> None:
+        names = [f"acme-{n:02}.com" for n in range(35)]
+        house.mailin.own(*names)
+        house.mailin.own("g-1.com", "g-2.com", hosting="google")
+
+        first = await self._page(house, "/domain list")
+        assert "`acme-00.com`" in first
+        assert "`acme-15.com`" not in first
+        assert "[Next →]" in first
+        assert "[← Previous]" not in first
+
+        second = await self._turn(house, "Next →")
+        assert "`acme-15.com`" in second
+        assert "`acme-00.com`" not in second
+        assert "[← Previous]\n[Next →]" in second
+
+        assert await self._turn(house, "← Previous") == first
+        assert len(house.ana.ephemerals("#outreach")) == 1  # a page takes the place of the one before
+
+    async def test_every_domain_is_on_exactly_one_page(self, house: House) -> None:
+        smtp, google = [f"s-{n:02}.com" for n in range(31)], [f"g-{n:02}.com" for n in range(16)]
+        house.mailin.own(*smtp)
+        house.mailin.own(*google, hosting="google")
+
+        pages = await self._all_pages(house, "/domain list")
+
+        listed = [line.split("`")[1] for page in pages for line in page if line.startswith("•")]
+        assert listed == smtp + google
+
+    async def test_only_the_names_with_a_word_in_them(self, house: House) -> None:
+        house.mailin.own("acme-mail.com", "other.com")
+        house.mailin.own("acme-hq.co", hosting="google")
+
+        pages = await self._all_pages(house, "/domain list acme")
+
+        assert [line.split("`")[1] for page in pages for line in page if line.startswith("•")] == [
+            "acme-mail.com",
+            "acme-hq.co",
+        ]
+        assert "with “acme” in the name" in pages[0][0]
+
+    async def test_a_word_that_is_in_no_name(self, house: House) -> None:
+        house.mailin.own("acme-mail.com")
+
+        said = await asks(house, "/domain list *zzz* <!channel>")
+
+        assert "There are no domains with “*zzz* &lt;!channel&gt;” in the name in this account." in said
+
+    async def test_the_list_changes_while_somebody_turns_its_pages(self, house: House) -> None:
+        house.mailin.own(*[f"acme-{n:02}.com" for n in range(16)])
+        await self._page(house, "/domain list")
+        house.mailin.domains.clear()
+
+        assert "There are no more domains in this account." in await self._turn(house, "Next →")
+
+    async def _page(self, house: House, words: str) -> str:
+        await asks(house, words)
+        return reading(self._shown(house).blocks)
+
+    async def _turn(self, house: House, button: str) -> str:
+        await house.ana.clicks(self._shown(house), button)
+        await house.tick()
+        return reading(self._shown(house).blocks)
+
+    async def _all_pages(self, house: House, words: str) -> list[list[str]]:
+        pages = [await self._page(house, words)]
+        while "[Next →]" in pages[-1]:
+            pages.append(await self._turn(house, "Next →"))
+        return [page.splitlines() for page in pages]
+
+    def _shown(self, house: House) -> Message:
+        return house.ana.ephemerals("#outreach")[-1]
+
+
+class TestHouseCommands:
+    async def test_help_lists_everything_and_says_what_is_not_there_yet(self, house: House) -> None:
+        said = await asks(house, "/postroom help")
+
+        assert "`/domain buy [name.com …]` Buy one or more new domains." in said
+        assert "`/domain check name.com …`" in said
+        assert "`/domain list [part of a name]`" in said
+        assert "`/mailbox`" in said
+        assert "not built yet" in said
+        assert "`/postroom jobs`" in said
+        assert said == await asks(house, "/postroom")
+
+    async def test_jobs_when_there_are_none(self, house: House) -> None:
+        assert await asks(house, "/postroom jobs") == "Nothing is waiting and nothing is under way."
+
+    async def test_jobs_shows_what_is_open_and_nothing_else(self, house: House) -> None:
+        done = await house.approved(house.ana, "done.com")
+        await house.runs_for(minutes=5)
+        await house.approved(house.ana, "working.com")
+        await house.asks(house.omar, "waiting.com", "waiting.co", channel="dm")
+        assert "Done" in reading(done.parent.blocks)
+
+        said = await asks(house, "/postroom jobs")
+
+        assert "*2 not finished*" in said
+        assert "*Buy 2 domains (SMTP)* · <@U0OMAR> in a direct message" in said
+        assert "Waiting for approval" in said
+        assert "*Buy working.com (SMTP)* · <@U0ANA> in <#C0OUTREACH>" in said
+        assert "In progress" in said
+        assert "done.com" not in said
+
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [("job", "`/postroom jobs`"), ("HELP", "What you can ask"), ("hlep", "`/postroom help`"), ("xyz", "or")],
+    )
+    async def test_a_typo_in_a_house_command(self, house: House, typed: str, meant: str) -> None:
+        assert meant in await asks(house, f"/postroom {typed}")
+
+
+class TestWordsNobodyKnows:
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [
+            ("bye acme.com", "Did you mean `/domain buy`?"),
+            ("BUYY", "Did you mean `/domain buy`?"),
+            ("chekc acme.com", "Did you mean `/domain check`?"),
+            ("lst", "Did you mean `/domain list`?"),
+            ("frobnicate", "Did you mean `/domain buy` or `/domain check` or `/domain list`?"),
+        ],
+    )
+    async def test_the_nearest_are_suggested(self, house: House, typed: str, meant: str) -> None:
+        said = await asks(house, f"/domain {typed}")
+
+        assert said.startswith("Postroom does not know `/domain ")
+        assert meant in said
+        assert said.endswith("Nothing was asked.")
+        assert house.ana.modal is None
+
+    async def test_a_command_whose_actions_are_not_built_yet(self, house: House) -> None:
+        for command in ("/mailbox buy", "/prewarm", "/verify x", "/campaign start now"):
+            said = await asks(house, command)
+            assert "this version of Postroom does not have it" in said
+            assert "`/postroom help` shows what can be asked already." in said
+
+    async def test_a_command_that_is_not_in_the_manifest(self, house: House) -> None:
+        assert "Postroom does not know `/domian`." in await asks(house, "/domian buy")
+
+
+class TestThePicker:
+    @pytest.mark.parametrize("typed", ["/domain", "/domain help", "/domain  "])
+    async def test_a_bare_noun_shows_what_can_be_asked(self, house: House, typed: str) -> None:
+        await house.ana.types(typed, channel="#outreach")
+
+        picker = await house.ana.sees_modal("picker")
+        said = reading(picker.blocks)
+        for command in ("/domain buy", "/domain check", "/domain list"):
+            assert f"*{command}" in said
+        assert said.count("[Open]") == 3
+
+    async def test_picking_opens_the_form_and_its_thread_is_where_the_command_was_typed(self, house: House) -> None:
+        await house.ana.types("/domain", channel="#outreach")
+        picker = await house.ana.sees_modal("picker")
+
+        await house.ana.clicks(picker, "pick", value="domain buy")
+        form = await house.ana.sees_modal("form")
+        await house.ana.fills(form, domains="acme.com", reason="Because")
+        await house.ana.submits(form)
+        await house.ana.submits(await house.ana.sees_modal("review"))
+        story = await house.story_of(house.ana)
+
+        assert story.channel == "C0OUTREACH"
+        assert "asks in <#C0OUTREACH>" in reading(story.card.blocks)
+
+    async def test_a_question_can_be_picked_too(self, house: House) -> None:
+        await house.ana.types("/domain", channel="#outreach")
+        picker = await house.ana.sees_modal("picker")
+        await house.ana.clicks(picker, "pick", value="domain list")
+        form = await house.ana.sees_modal("form")
+        await house.ana.submits(form)
+
+        assert (await house.ana.sees_modal("answer")).reads("There are no domains in this account.")
+
+    async def test_slack_waits_too_long_to_open_it(self, house: House) -> None:
+        house.slack.faults.add("views.open", SlackFault.error("expired_trigger_id"))
+
+        said = await asks(house, "/domain")
+
+        assert said == "Slack waited too long to open the form, so nothing was asked. Please try once more."
+
+
+async def test_the_home_tab_shows_my_requests_and_what_can_be_asked(house: House) -> None:
+    await house.ana.opens_home()
+    await house.tick()
+    assert house.ana.home is not None
+    assert "You have not asked for anything yet." in reading(house.ana.home.blocks)
+
+    story = await house.approved(house.ana, "acme.com")
+    await house.runs_for(minutes=5)
+    await house.ana.opens_home()
+    await house.tick()
+
+    said = reading(house.ana.home.blocks)
+    assert "*Buy acme.com (SMTP)*\n:tada: *Done.* acme.com is live." in said
+    assert "`/domain buy [name.com …]`" in said
+    assert await story.state() == "succeeded"

@@ -1,0 +1,358 @@
+"""From the fields of an action to a modal and back, with an action nobody would make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, HttpUrl
+
+from bot.sandbox.blocks import completed_view, view_problems
+from bot.sandbox.forms import client_errors, elements_in, typed_state, values_of
+from handlers.slack import forms
+from providers.accounts import Account
+from providers.action import Action, Done, Effect, Failed, Item, Quote, QuoteLine, from_words, hidden
+from providers.fields import DomainName
+
+Letter = Literal["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
+Digit = Literal["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
+
+
+class Colour(Enum):
+    DARK_RED = "red"
+    BLUE = "blue"
+
+
+class MakeThing(Action, provider="maker", command="thing make", title="Make a thing", effect=Effect.SPEND):
+    """Make a thing of every kind."""
+
+    size: Literal["small", "big"] = Field(title="Size", json_schema_extra={"choices": {"big": "Very big"}})
+    letter: Letter
+    some: list[Literal["x", "y", "z"]]
+    many: list[Digit] = Field(description="As many as you like.")
+    colour: Colour
+    sure: bool
+    count: int = Field(ge=1)
+    price: Decimal
+    day: date
+    at: time
+    when: datetime
+    link: HttpUrl
+    names: list[str] = Field(json_schema_extra=from_words())
+    domain: DomainName
+    note: Annotated[str, Field(max_length=20)]
+    page: int = Field(1, json_schema_extra=hidden())
+
+
+class MaybeThing(Action, provider="maker", command="thing maybe", title="Maybe", effect=Effect.READ):
+    """Make a thing of nothing."""
+
+    size: Literal["small", "big"] = "small"
+    letter: Letter | None = None
+    some: list[Literal["x", "y"]] = Field(default=[])
+    sure: bool = True
+    count: int | None = None
+    day: date | None = None
+    when: datetime | None = None
+    names: list[str] = Field(default=[])
+    note: str = ""
+
+
+ACCOUNTS = [Account("main", "maker", None)]
+GIVEN: dict[str, Any] = {
+    "account": "main",
+    "size": "big",
+    "letter": "zeta",
+    "some": ["x", "z"],
+    "many": ["one", "eleven"],
+    "colour": "red",
+    "sure": True,
+    "count": 7,
+    "price": "12.50",
+    "day": date(2026, 3, 2),
+    "at": time(9, 30),
+    "when": datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
+    "link": "https://acme.com/x",
+    "names": ["Ana Ruiz", "Omar, Finn"],
+    "domain": "Bücher.com",
+    "note": "short",
+    "reason": "Because",
+}
+MADE = MakeThing(
+    size="big",
+    letter="zeta",
+    some=["x", "z"],
+    many=["one", "eleven"],
+    colour=Colour.DARK_RED,
+    sure=True,
+    count=7,
+    price=Decimal("12.50"),
+    day=date(2026, 3, 2),
+    at=time(9, 30),
+    when=datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
+    link=HttpUrl("https://acme.com/x"),
+    names=["Ana Ruiz", "Omar, Finn"],
+    domain="xn--bcher-kva.com",
+    note="short",
+)
+
+
+def shown(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The view as the workspace takes it; it refuses what Slack would refuse."""
+    problems = view_problems(dict(view), expected="modal")
+    assert not problems, problems.messages
+    return completed_view(dict(view))
+
+
+def filled(view: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the form after a person has put `given` in, as Slack sends it."""
+    blocks = shown(view)["blocks"]
+    inputs = {block["block_id"]: element for block, element in elements_in(blocks) if block["type"] == "input"}
+    typed = {(name, inputs[name]["action_id"]): typed_state(inputs[name], value) for name, value in given.items()}
+    return values_of(blocks, typed)
+
+
+def refused(view: Mapping[str, Any]) -> dict[str, str]:
+    """What Slack itself would not let through if nothing was touched."""
+    return client_errors(shown(view)["blocks"], {})
+
+
+class TestThere:
+    def test_each_type_becomes_its_element(self) -> None:
+        view = shown(forms.form(MakeThing, "req_1", ACCOUNTS))
+
+        kinds = {b["block_id"]: b["element"]["type"] for b in view["blocks"] if b["type"] == "input"}
+        assert kinds == {
+            "account": "static_select",
+            "size": "radio_buttons",
+            "letter": "static_select",
+            "some": "checkboxes",
+            "many": "multi_static_select",
+            "colour": "radio_buttons",
+            "sure": "checkboxes",
+            "count": "number_input",
+            "price": "number_input",
+            "day": "datepicker",
+            "at": "timepicker",
+            "when": "datetimepicker",
+            "link": "url_text_input",
+            "names": "plain_text_input",
+            "domain": "plain_text_input",
+            "note": "plain_text_input",
+            "reason": "plain_text_input",
+        }
+        assert view["title"]["text"] == "Make a thing"
+        assert view["submit"]["text"] == "Review"
+        assert view["private_metadata"] == "req_1"
+
+    def test_words_for_people(self) -> None:
+        blocks = {b["block_id"]: b for b in shown(forms.form(MakeThing, "req_1", ACCOUNTS))["blocks"]}
+
+        assert blocks["size"]["label"]["text"] == "Size"
+        assert blocks["letter"]["label"]["text"] == "Letter"
+        assert [o["text"]["text"] for o in blocks["size"]["element"]["options"]] == ["Small", "Very big"]
+        assert [o["text"]["text"] for o in blocks["colour"]["element"]["options"]] == ["Dark red", "Blue"]
+        assert blocks["many"]["hint"]["text"] == "As many as you like."
+
+    def test_a_whole_number_takes_no_fraction(self) -> None:
+        blocks = {b["block_id"]: b for b in shown(forms.form(MakeThing, "req_1", ACCOUNTS))["blocks"]}
+
+        assert blocks["count"]["element"]["is_decimal_allowed"] is False
+        assert blocks["price"]["element"]["is_decimal_allowed"] is True
+
+    def test_what_must_be_given_and_what_need_not(self) -> None:
+        """A box that is not ticked is an answer, so it is never missing."""
+        missing = refused(forms.form(MakeThing, "req_1", ACCOUNTS))
+        assert set(missing) == set(GIVEN) - {"account", "sure"}
+
+        assert refused(forms.form(MaybeThing, "req_1", ACCOUNTS)) == {}
+
+    def test_what_is_not_given_is_what_the_class_says(self) -> None:
+        view = forms.form(MaybeThing, "req_1", ACCOUNTS)
+
+        assert forms.read(MaybeThing, ACCOUNTS, filled(view, {})) == forms.Filled(MaybeThing(), "main", "")
+
+    def test_a_question_asks_for_no_reason(self) -> None:
+        view = shown(forms.form(MaybeThing, "req_1", ACCOUNTS))
+
+        assert "reason" not in [block["block_id"] for block in view["blocks"]]
+        assert view["submit"]["text"] == "Go"
+
+    def test_fifty_accounts_and_none_is_chosen_for_you(self) -> None:
+        accounts = [Account(f"account-{n}", "maker", None) for n in range(120)]
+        view = shown(forms.form(MaybeThing, "req_1", accounts))
+
+        assert "account" in refused(view)
+
+
+class TestAndBack:
+    def test_what_was_put_in_comes_out(self) -> None:
+        view = forms.form(MakeThing, "req_1", ACCOUNTS)
+
+        read = forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN))
+
+        assert read == forms.Filled(MADE, "main", "Because")
+
+    def test_the_form_shows_again_what_was_read(self) -> None:
+        """The way back from the review: nothing is lost, and nothing is changed by going there and back."""
+        again = forms.form(
+            MakeThing, "req_1", ACCOUNTS, values=MADE.model_dump(mode="python"), account="main", reason="Because"
+        )
+
+        assert forms.read(MakeThing, ACCOUNTS, filled(again, {})) == forms.Filled(MADE, "main", "Because")
+
+    def test_a_box_that_is_not_ticked(self) -> None:
+        view = forms.form(MakeThing, "req_1", ACCOUNTS)
+
+        read = forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN | {"sure": False}))
+
+        assert isinstance(read.action, MakeThing)
+        assert read.action.sure is False
+
+    def test_a_box_ticked_by_default_can_be_emptied(self) -> None:
+        view = forms.form(MaybeThing, "req_1", ACCOUNTS)
+
+        read = forms.read(MaybeThing, ACCOUNTS, filled(view, {"sure": False}))
+
+        assert isinstance(read.action, MaybeThing)
+        assert read.action.sure is False
+
+    def test_the_words_after_a_command_are_a_line_each(self) -> None:
+        made = forms.from_words(_Listing, ["a", "b c"])
+
+        assert made == _Listing(names=["a", "b c"])
+
+    @pytest.mark.parametrize(
+        ("changed", "errors"),
+        [
+            ({"count": "0"}, {"count": "Input should be greater than or equal to 1."}),
+            ({"count": "1.5"}, {"count": "This has to be a number."}),
+            ({"price": "much"}, {"price": "This has to be a number."}),
+            ({"note": "x" * 21}, {"note": "At most 20 characters fit here."}),
+            ({"domain": "acme"}, {"domain": "“acme” is not a domain name. A domain looks like acme-mail.com."}),
+            ({"reason": " "}, {"reason": "Say in a few words what it is for; those who decide read it."}),
+            ({"note": None, "letter": None}, {"note": "Fill this in.", "letter": "Fill this in."}),
+            ({"reason": " ", "count": "0"}, {"reason": "Say in a few", "count": "Input should be"}),
+        ],
+    )
+    def test_each_mistake_is_a_sentence_under_its_field(self, changed: dict[str, Any], errors: dict[str, str]) -> None:
+        view = forms.form(MakeThing, "req_1", ACCOUNTS)
+
+        with pytest.raises(forms.FormError) as told:
+            forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN | changed))
+
+        assert set(told.value.errors) == set(errors)
+        for field, sentence in errors.items():
+            assert told.value.errors[field].startswith(sentence)
+
+    def test_a_choice_that_was_not_offered(self) -> None:
+        values = filled(forms.form(MakeThing, "req_1", ACCOUNTS), GIVEN)
+        values["size"]["value"]["selected_option"] = {"value": "huge"}
+        values["account"]["value"]["selected_option"] = {"value": "somebody-elses"}
+
+        with pytest.raises(forms.FormError) as told:
+            forms.read(MakeThing, ACCOUNTS, values)
+
+        assert told.value.errors == {"size": "Choose one of these.", "account": "Choose one of the accounts."}
+
+    @given(
+        st.dictionaries(
+            st.sampled_from([*GIVEN, "page", "surprise"]),
+            st.none()
+            | st.integers()
+            | st.text()
+            | st.dictionaries(
+                st.just("value"),
+                st.fixed_dictionaries(
+                    {
+                        "type": st.sampled_from(
+                            ["plain_text_input", "checkboxes", "static_select", "datetimepicker", ""]
+                        )
+                    },
+                    optional={
+                        key: st.none()
+                        | st.integers()
+                        | st.text()
+                        | st.lists(st.none() | st.dictionaries(st.text(), st.text()))
+                        for key in ("value", "selected_option", "selected_options", "selected_date_time")
+                    },
+                ),
+            ),
+        )
+    )
+    def test_any_shape_is_read_or_refused_in_sentences(self, values: dict[str, Any]) -> None:
+        try:
+            forms.read(MakeThing, ACCOUNTS, values)
+        except forms.FormError as told:
+            errors = told.errors
+        else:
+            errors = {}
+        assert all(isinstance(sentence, str) and sentence for sentence in errors.values())
+        assert "surprise" not in errors
+
+    def test_a_hidden_field_cannot_be_set_from_a_form(self) -> None:
+        values = filled(forms.form(MakeThing, "req_1", ACCOUNTS), GIVEN)
+        values["page"] = {"value": {"type": "number_input", "value": "99"}}
+
+        read = forms.read(MakeThing, ACCOUNTS, values)
+
+        assert isinstance(read.action, MakeThing)
+        assert read.action.page == 1
+
+
+class TestOtherViews:
+    """Each of them as long as it can get: the workspace's rules refuse what Slack would."""
+
+    def test_a_review_of_a_hundred_lines(self) -> None:
+        quote = Quote(lines=tuple(QuoteLine(what=f"{'long-' * 12}{n}.com", price=Decimal(n)) for n in range(100)))
+        headline = SimpleNamespace(
+            headline=lambda: "h" * 500, title="Make a thing", effect=Effect.SPEND, command="thing make"
+        )
+
+        view = forms.review(
+            headline,  # type: ignore[arg-type]
+            "req_1",
+            account="main",
+            reason="&" * 500,
+            quote=quote,
+            approvers=[f"U0APPROVER{n}" for n in range(60)],
+        )
+
+        assert shown(view)["submit"]["text"] == "Ask for approval"
+
+    def test_an_answer_of_a_thousand_lines(self) -> None:
+        items = tuple(Item(name=f"name-{n}" * 20, note="<&>" * 200) for n in range(1000))
+
+        view = shown(forms.answer(MaybeThing(), Done(summary="s" * 5000, items=items), None))
+
+        assert "more" in str(view["blocks"][-1])
+
+    def test_a_failure_says_what_to_do(self) -> None:
+        view = shown(forms.answer(MaybeThing(), Failed(summary="No.", cure="Ask <again>."), None))
+
+        assert "Ask &lt;again&gt;." in str(view)
+
+    def test_notices_denials_and_checks(self) -> None:
+        shown(forms.notice("t" * 100, "<!channel>" * 1000))
+        shown(forms.checking(MakeThing, "w" * 5000))
+        denial = shown(forms.deny("req_1", "f" * 16, "*h*" * 500))
+
+        assert denial["private_metadata"] == f"req_1:{'f' * 16}"
+
+    def test_a_picker_of_thirty_actions(self) -> None:
+        view = shown(forms.picker("thing", [MakeThing, MaybeThing], "C0OUTREACH"))
+
+        assert [b["accessory"]["value"] for b in view["blocks"]] == ["thing make", "thing maybe"]
+
+
+class _Listing(Action, provider="maker", command="thing list", effect=Effect.READ):
+    """List things."""
+
+    names: list[str] = Field(json_schema_extra=from_words())

@@ -1,0 +1,106 @@
+"""All actions, found by what people typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import Field, SecretStr
+
+from providers.accounts import AccountSettings, PriceList
+from providers.action import Action, Effect
+from providers.catalogue import NOUNS, RESERVED_FIELDS, Catalogue, account_types, built_in, open_account
+from providers.mailin.client import MailinClient, MailinSettings
+
+
+class Rent(Action, provider="harbour", command="boat rent", effect=Effect.SPEND):
+    """Rent a boat."""
+
+
+class RentElsewhere(Action, provider="marina", command="boat rent", effect=Effect.SPEND):
+    """Rent a boat somewhere else."""
+
+
+class Return(Action, provider="harbour", command="boat return", effect=Effect.WRITE):
+    """Return a boat."""
+
+
+class Wash(Action, provider="harbour", command="car wash", effect=Effect.WRITE):
+    """Wash a car."""
+
+
+FLEET = Catalogue([Rent, RentElsewhere, Return, Wash])
+
+
+def test_by_noun_in_the_order_of_declaration() -> None:
+    assert FLEET.commands("boat") == ["boat rent", "boat return"]
+    assert FLEET.commands() == ["boat rent", "boat return", "car wash"]
+    assert FLEET.commands("plane") == []
+
+
+def test_by_command_and_provider() -> None:
+    assert FLEET.variants("boat rent") == {"harbour": Rent, "marina": RentElsewhere}
+    assert FLEET.any_variant("boat rent") is Rent
+    assert FLEET.action("boat rent", "marina") is RentElsewhere
+    assert FLEET.action("boat return", "marina") is None
+    assert FLEET.any_variant("boat sink") is None
+    assert FLEET.variants("") == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("rnet", ["boat rent"]), ("RENT", ["boat rent"]), ("retrun", ["boat return"]), ("xyz", []), ("", [])],
+)
+def test_the_nearest_to_a_typo(typed: str, meant: list[str]) -> None:
+    assert FLEET.nearest("boat", typed)[:1] == meant
+
+
+def test_the_same_thing_twice_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="is there twice"):
+        Catalogue([Rent, Rent])
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_FIELDS))
+def test_a_field_that_every_form_has_already(name: str) -> None:
+    fields: dict[str, Any] = {"__annotations__": {name: str}, name: Field(""), "__doc__": "Clash."}
+    clash = type(Action)("Clash", (Action,), fields, provider="harbour", command="boat clash")
+
+    with pytest.raises(ValueError, match=name):
+        Catalogue([clash])
+
+
+class TestBuiltIn:
+    def test_every_action_can_be_asked_for(self) -> None:
+        """What Slack and people need of each: a noun that is a slash command, a short title, a sentence of help."""
+        catalogue = built_in()
+        for command in catalogue.commands():
+            noun, verb = command.split()
+            assert noun in NOUNS
+            assert verb == verb.lower()
+            for provider, action in catalogue.variants(command).items():
+                assert provider in account_types()
+                assert 0 < len(action.title) <= 24
+                assert action.help_line().endswith(".")
+                assert all(field.title for name, field in action.model_fields.items() if not action.is_hidden(name))
+
+    def test_all_ways_of_one_command_have_the_same_effect(self) -> None:
+        catalogue = built_in()
+        for command in catalogue.commands():
+            assert len({action.effect for action in catalogue.variants(command).values()}) == 1
+
+    async def test_an_account_is_opened_and_nothing_is_sent(self, clock: Any) -> None:
+        settings = MailinSettings(
+            provider="mailin", base_url="http://127.0.0.1:1", email=SecretStr("a@b.co"), password=SecretStr("x1y2")
+        )
+        account = open_account("main", settings, PriceList(), clock)
+
+        assert (account.name, account.provider) == ("main", "mailin")
+        assert isinstance(account.client, MailinClient)
+        assert "x1y2" not in repr(account)
+        await account.client.aclose()
+
+    def test_an_account_of_a_provider_without_a_client(self, clock: Any) -> None:
+        settings = AccountSettings(provider="nobody", base_url="http://127.0.0.1:1")
+
+        with pytest.raises(TypeError, match="nobody"):
+            open_account("main", settings, PriceList(), clock)

@@ -1,0 +1,37 @@
+"""Another process, for scenes with two of them: `python -m tests.storage.child DATABASE store|vote [ID …]`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from storage.records import Request
+from storage.sqlite import SqliteDatabase
+from tests.storage.scenes import FINN, Clock, Scene
+
+
+async def _store(scene: Scene) -> None:
+    """Store one request after the other for ever, and say so of each once it is stored."""
+    while True:
+        request = await scene.waiting()
+        print("stored", request.id, flush=True)
+
+
+async def _vote(scene: Scene, ids: list[str]) -> None:
+    """Vote on each as soon as the word comes; say which votes counted."""
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    known = [await scene.store.request(one) for one in ids]
+    votes = await asyncio.gather(*(scene.vote(request, by=FINN) for request in known if isinstance(request, Request)))
+    print("won", *(vote.id for vote in votes if vote is not None), flush=True)
+
+
+def main() -> None:
+    path, what, *ids = sys.argv[1:]
+    scene = Scene(SqliteDatabase(Path(path)), Clock())
+    asyncio.run(_store(scene) if what == "store" else _vote(scene, ids))
+
+
+if __name__ == "__main__":
+    main()

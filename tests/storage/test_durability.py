@@ -1,0 +1,72 @@
+"""What was said to be stored is there, whatever becomes of the process that said it."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.migrations import migrations
+from storage.sqlite import SqliteDatabase
+from tests.storage.scenes import Clock, Scene
+
+ROOT = Path(__file__).parents[2]
+
+
+def promises_before_the_kill(path: Path, at_least: int) -> list[str]:
+    """Let another process store requests and kill it after some; returns the ids of all that it said were stored."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.storage.child", str(path), "store"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    said = [child.stdout.readline() for _ in range(at_least)]
+    child.kill()
+    said += child.communicate()[0].splitlines(keepends=True)
+    return [line.split()[1] for line in said if line.endswith("\n")]
+
+
+@pytest.mark.parametrize("stored", [1, 7])
+async def test_a_killed_process_has_kept_every_promise(path: Path, stored: int) -> None:
+    promised = promises_before_the_kill(path, stored)
+    assert len(promised) >= stored
+
+    database = SqliteDatabase(path)
+    scene = Scene(database, Clock())
+    try:
+        for request_id in promised:
+            request = await scene.store.request(request_id)
+            assert request is not None
+            assert request.state == "awaiting_approval"
+            assert await scene.facts(request) == ["asked"]
+            assert len(await scene.store.messages_of(request_id)) == 3
+        assert await scene.rows("PRAGMA integrity_check") == [("ok",)]
+    finally:
+        database.close()
+
+
+def test_migrations_make_the_same_tables_from_an_empty_file_and_change_nothing_the_second_time(path: Path) -> None:
+    def tables() -> list[tuple[str, str]]:
+        with closing(sqlite3.connect(path)) as reading:
+            return reading.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+    SqliteDatabase(path).close()
+    first = tables()
+    SqliteDatabase(path).close()
+
+    assert {"requests", "votes", "intents", "jobs", "messages", "audit", "beats"} <= {name for name, _ in first}
+    assert tables() == first
+
+
+async def test_migrations_keep_what_is_there(path: Path) -> None:
+    before = SqliteDatabase(path)
+    request = await Scene(before, Clock()).waiting()
+    before.close()
+
+    after = SqliteDatabase(path)
+    migrations().apply(after._writer)
+    assert await Scene(after, Clock()).store.request(request.id) == request
+    after.close()
