@@ -15,6 +15,10 @@ Health = Callable[[], Awaitable[Mapping[str, str]]]
 """What is wrong, by name; empty when all is well."""
 
 
+LARGEST_BODY = 2**20
+"""Bytes of one request from Slack; a view with its state is at most a quarter of this."""
+
+
 def create_web(health: Health, slack: AsyncApp | None = None) -> Starlette:
     """`/healthz` (the process runs), `/readyz` (it can do its work; 503 and why when not), and with `slack` the path
     `/slack/events`, where Bolt verifies signature and age of every request."""
@@ -31,6 +35,10 @@ def create_web(health: Health, slack: AsyncApp | None = None) -> Starlette:
         handler = AsyncSlackRequestHandler(slack)
 
         async def events(request: Request) -> Response:
+            # Before the signature can be checked the body has to be read, so nobody may send more than Slack would.
+            length = request.headers.get("content-length", "")
+            if not length.isdecimal() or int(length) > LARGEST_BODY:
+                return PlainTextResponse("too large, or of unknown length\n", status_code=413)
             return await handler.handle(request)
 
         routes.append(Route("/slack/events", events, methods=["POST"]))

@@ -71,13 +71,20 @@ class Jobs:
         except ProviderError as error:
             log.info("look_failed", request_id=request.id, account=account.name, detail=error.detail or error.sentence)
             asked = error.retry_after if isinstance(error, RateLimited) else None
-            await self._look_later(job, request, None, evidence=error.sentence, asked_to_wait=asked)
+            await self._look_later(self._not_seen(job), request, None, evidence=error.sentence, asked_to_wait=asked)
             return
         except Exception:
             log.exception("look_broke", request_id=request.id, account=account.name)
             await self._look_later(job, request, None, evidence="Postroom itself broke while it was looking.")
             return
         await self._take(job, request, found)
+
+    def _not_seen(self, job: Job) -> Job:
+        """A look-up that could not read anything proves nothing: it gets its time anew, until a job's deadline."""
+        if job.kind is JobKind.POLL:
+            return job
+        anew = self._clock.now() + self._times.reconcile_after
+        return replace(job, deadline_at=max(job.deadline_at, min(anew, job.started_at + self._times.deadline)))
 
     async def _take(self, job: Job, request: Request, found: Outcome) -> None:
         match found:

@@ -1,4 +1,4 @@
-"""The one HTTP transport: one account's calls, their pace, their time limits, and who may be asked twice.
+"""The one HTTP transport: one account's calls, their pace and time limits, who may be asked twice, when to let be.
 
 Nothing here knows a provider. The transport answers three questions exactly, because money hangs on them: was the call
 sent, was it answered, may it be sent again. What an answer means is the client's business.
@@ -7,11 +7,14 @@ sent, was it answered, may it be sent again. What an answer means is the client'
 from __future__ import annotations
 
 import asyncio
+import io
 import json as jsonlib
+import math
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -29,7 +32,8 @@ from providers.action import Effect
 from providers.errors import BadAnswer, NotSent, OutcomeUnknown, ProviderError, RateLimited, Upstream
 
 MAX_TRIES = 3
-MAX_ANSWER_BYTES = 5 * 1024 * 1024
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Ten thousand mailboxes on one page are about five."""
 MAX_CONNECTIONS = 100
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
@@ -41,6 +45,14 @@ MAX_HOLD_SECONDS = 60.0
 """The longest a 429 holds back the account's other calls, whatever the provider asked for."""
 HOLD_SECONDS = 5.0
 """How long a 429 without Retry-After holds them back."""
+
+UPLOAD_BYTES_PER_SECOND = 256 * 1024
+"""The slowest line a file is sent over: its size over this is added to the time limit of a try."""
+FAILURES_IN_A_ROW = 5
+"""So many calls in a row that fail on the provider's side, and the account is left alone for a while."""
+FIRST_REST_SECONDS = 15.0
+"""How long at first; doubled each time that the provider, asked once more, fails again."""
+LONGEST_REST_SECONDS = 300.0
 
 BUSY = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
 """Statuses after which a READ is asked again. 520 to 524 come from a CDN in front."""
@@ -71,20 +83,42 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file to be sent in a form. Neither its name nor what is in it is ever shown: both may be about people."""
+
+    name: str = field(repr=False)
+    content: bytes = field(repr=False)
+    content_type: str = "application/octet-stream"
+
+
+Form = Mapping[str, str | File]
+"""The fields of a multipart form, in the order in which they are sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     method: str
     path: str
     effect: Effect
     json: object = field(repr=False)
+    form: Form | None = field(repr=False)
     params: Mapping[str, str | int] | None = field(repr=False)
     headers: Mapping[str, str] | None = field(repr=False)
+
+    @property
+    def reads(self) -> bool:
+        return self.effect in _CHANGES_NOTHING
 
 
 class Transport:
     """All calls of one account: at `base_url`, at most one every `min_seconds_between_calls`.
 
     `timeout_seconds` is for a whole try, from connecting to the last byte of the answer. `account` is the name in the
-    log. `busy` are the statuses after which a READ is asked again. Waiting is done by `sleep`, by the time of `clock`.
+    log. `busy` are the statuses after which a READ is asked again, unless `is_plain` says that this answer is to be
+    taken as it is. Waiting is done by `sleep`, by the time of `clock`.
+
+    When FAILURES_IN_A_ROW calls have failed on the provider's side, the account rests: every call is NotSent. When the
+    rest is over, one READ tries; from its answer on, all is as before, and without one the next rest is longer.
     """
 
     def __init__(
@@ -97,6 +131,7 @@ class Transport:
         timeout_seconds: float = 30.0,
         user_agent: str | None = None,
         busy: frozenset[int] = BUSY,
+        is_plain: Callable[[Answer], bool] = lambda _: False,
         max_connections: int = MAX_CONNECTIONS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -107,19 +142,21 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         # Well under the limit for the whole try, so that a slow connect is recognised as what it is: not sent.
         connect = min(CONNECT_SECONDS, timeout_seconds / 2)
-        self._timeouts = {"connect": connect, "pool": connect, "read": timeout_seconds}
+        self._timeouts = {"connect": connect, "pool": connect}
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": user_agent or default_user_agent(),
         }
         self._busy = busy
+        self._is_plain = is_plain
         self._max_connections = max_connections
         self._max_answer_bytes = max_answer_bytes
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
         self._pace = _Pace(clock, min_seconds_between_calls, sleep)
+        self._rest = _Rest(clock)
         self._lines: dict[bool, AiohttpTransport] = {}
         self._closed = False
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("providers.http", account=account)
@@ -134,31 +171,26 @@ class Transport:
         *,
         effect: Effect,
         json: object = None,
+        form: Form | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one call and return its answer, of any status but 429.
+        """Send one call, with a body of `json` or a multipart `form`, and return its answer, of any status but 429.
 
         A READ or REVEAL is tried up to three times; a WRITE again only when it provably was not sent, or after a 429;
         a SPEND or DESTROY is handed to the network exactly once. `path` is logged and must carry no secret; `params`,
         `headers` and bodies never are.
 
-        Raises NotSent, RateLimited, OutcomeUnknown (a change, sent, without a readable answer), Upstream or BadAnswer
-        (the same of a reading).
+        Raises NotSent (the account's rest included), RateLimited, OutcomeUnknown (a change, sent, without a readable
+        answer), Upstream or BadAnswer (the same of a reading).
         """
-        call = _Call(method, path, effect, json, params, headers)
-        tries = 0
-        while True:
-            tries += 1
-            await self._pace.turn()
-            started = time.perf_counter()
-            result = await self._try(call)
-            wait = self._wait_before_repeating(result, effect, tries)
-            self._note(call, result, time.perf_counter() - started, tries=tries, repeating=wait is not None)
-            if wait is None:
-                break
-            if wait > 0:
-                await self._sleep(wait)
+        if json is not None and form is not None:
+            raise TypeError("a call has one body: json or form")
+        call = _Call(method, path, effect, json, form, params, headers)
+        if not self._rest.admits(call):
+            raise self._rest.refusal()
+        with self._rest.trying() as is_trial:
+            result = await self._tries(call, is_trial=is_trial)
         if isinstance(result, ProviderError):
             raise result
         if result.status == 429:
@@ -177,6 +209,54 @@ class Transport:
         self._lines.clear()
 
     # Once more, or not?
+
+    async def _tries(self, call: _Call, *, is_trial: bool) -> Answer | ProviderError:
+        """The result that stands, after as many tries as there may be."""
+        result: Answer | ProviderError | None = None
+        tries = 0
+        while True:
+            await self._pace.turn()
+            if self._rest.is_on and not is_trial:  # it began while this call was waiting
+                return result or self._rest.refusal()
+            tries += 1
+            started = time.perf_counter()
+            result = await self._try(call)
+            well = self._went_well(call, result)
+            wait = self._wait_before_repeating(result, call.effect, tries)
+            if well is False and self._rest.is_on:
+                wait = None
+            self._note(call, result, time.perf_counter() - started, tries=tries, repeating=wait is not None)
+            if wait is None:
+                break
+            if wait > 0:
+                await self._sleep(wait)
+        if well is not None:
+            self._learn(well, is_trial=is_trial)
+        return result
+
+    def _went_well(self, call: _Call, result: Answer | ProviderError) -> bool | None:
+        """Whether this shows the provider alive (True) or in trouble of its own (False); None shows neither.
+
+        Of a change only a connection that cannot be had counts as trouble: a 5xx may be about what it asked for.
+        """
+        if isinstance(result, NotSent):
+            return None if self._closed else False
+        if isinstance(result, Upstream):
+            return False
+        if isinstance(result, ProviderError):
+            return True if isinstance(result, BadAnswer) else None
+        if not self._is_busy(result):
+            return True if result.status < 500 or self._is_plain(result) else None
+        return False if call.reads else None
+
+    def _is_busy(self, answer: Answer) -> bool:
+        return answer.status in self._busy and not self._is_plain(answer)
+
+    def _learn(self, well: bool, *, is_trial: bool) -> None:
+        if well and self._rest.lift():
+            self._log.info("provider answers again")
+        elif not well and (seconds := self._rest.after_failure(is_trial=is_trial)):
+            self._log.warning("provider left alone", seconds=seconds)
 
     def _wait_before_repeating(self, result: Answer | ProviderError, effect: Effect, tries: int) -> float | None:
         """Seconds until the next try; None when this result stands."""
@@ -200,7 +280,7 @@ class Transport:
             return effect in _MAY_REPEAT and not self._closed
         if effect not in _CHANGES_NOTHING:
             return False
-        return isinstance(result, Upstream) or (isinstance(result, Answer) and result.status in self._busy)
+        return isinstance(result, Upstream) or (isinstance(result, Answer) and self._is_busy(result))
 
     def _retry_after(self, answer: Answer) -> float | None:
         return seconds_from_retry_after(answer.headers.get("retry-after"), self._clock.now())
@@ -210,18 +290,20 @@ class Transport:
     async def _try(self, call: _Call) -> Answer | ProviderError:
         if self._closed:
             return NotSent("The call was not sent: Postroom is closing its connections.", detail="closed")
+        limit = self._timeout_seconds + _bytes_of_files(call.form) / UPLOAD_BYTES_PER_SECOND
         request = httpx.Request(
             call.method,
             self._base_url + call.path,
             params=call.params,
             headers={**self._headers, **call.headers} if call.headers else self._headers,
             json=call.json,
-            extensions={"timeout": self._timeouts},
+            files=_parts(call.form) if call.form is not None else None,
+            extensions={"timeout": {**self._timeouts, "read": limit}},
         )
         # The errors are built after the except clauses: the ones from below name the URL, and must not travel along as
         # anybody's context.
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(limit):
                 response = await self._line(call.effect).handle_async_request(request)
                 try:
                     content = await self._read(response)
@@ -372,6 +454,78 @@ class _Pace:
             self._held_until = until
 
 
+class _Rest:
+    """One account's rest from a provider that keeps failing: growing pauses, and after each one READ that tries.
+
+    Calls are counted, not tries, so that what repeating mends is no failure. Whatever the provider answers properly, to
+    whichever call, ends the rest.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._seconds = 0.0
+        self._until: datetime | None = None
+        self._is_tried = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the provider is being left alone, or has not yet answered the READ that tries."""
+        return self._until is not None
+
+    def admits(self, call: _Call) -> bool:
+        """Whether a call may be sent now.
+
+        After the pause it has to be the one READ. A change may try only when nobody has read for as long again: where
+        nothing ever reads, nothing else would end the rest.
+        """
+        if self._until is None:
+            return True
+        over = (self._clock.now() - self._until).total_seconds()
+        if over < -self._seconds:
+            over = self._seconds  # somebody has set the clock back
+        if over < 0 or self._is_tried:
+            return False
+        return call.reads or over >= self._seconds
+
+    @contextmanager
+    def trying(self) -> Iterator[bool]:
+        """Around an admitted call. Yields whether it is the one that tries."""
+        is_trial = self.is_on
+        self._is_tried = self._is_tried or is_trial
+        try:
+            yield is_trial
+        finally:
+            if is_trial:
+                self._is_tried = False
+
+    def refusal(self) -> NotSent:
+        """What a call is told that is not sent."""
+        left = 0.0 if self._until is None else max(0.0, (self._until - self._clock.now()).total_seconds())
+        return NotSent(
+            "The provider keeps failing, so Postroom leaves it alone for a while. Nothing was sent.",
+            cure=f"Try again in {_in_words(left)}." if left else "Try again in a moment.",
+            detail="resting",
+        )
+
+    def lift(self) -> bool:
+        """All is well. Says whether that is news."""
+        was_on = self.is_on
+        self._failures, self._seconds, self._until = 0, 0.0, None
+        return was_on
+
+    def after_failure(self, *, is_trial: bool) -> float:
+        """A call has failed. The seconds of the rest that begins with it, 0 if none does."""
+        if self.is_on and not is_trial:
+            return 0.0  # it was sent before the rest began
+        self._failures += 1
+        if not self.is_on and self._failures < FAILURES_IN_A_ROW:
+            return 0.0
+        self._seconds = min(self._seconds * 2 or FIRST_REST_SECONDS, LONGEST_REST_SECONDS)
+        self._until = self._clock.now() + timedelta(seconds=self._seconds)
+        return self._seconds
+
+
 class _NeverSent(Exception):
     """Below, for sure: no connection, so not one byte of the request left."""
 
@@ -407,6 +561,24 @@ def _name(failure: Exception) -> str:
     """The class and the system's error number; never its text, which may hold the URL."""
     number = getattr(failure, "errno", None)
     return type(failure).__name__ + (f" errno={number}" if isinstance(number, int) else "")
+
+
+def _parts(form: Form) -> list[tuple[str, tuple[str | None, str] | tuple[str, io.BytesIO, str]]]:
+    """A form for httpx, which sends it as multipart, a file in pieces and from where it lies in memory."""
+    return [(name, (None, value) if isinstance(value, str) else _part(value)) for name, value in form.items()]
+
+
+def _part(file: File) -> tuple[str, io.BytesIO, str]:
+    return file.name, io.BytesIO(file.content), file.content_type
+
+
+def _bytes_of_files(form: Form | None) -> int:
+    return sum(len(value.content) for value in (form or {}).values() if isinstance(value, File))
+
+
+def _in_words(seconds: float) -> str:
+    whole = math.ceil(seconds)
+    return f"{whole} second{'' if whole == 1 else 's'}" if whole < 90 else f"{math.ceil(whole / 60)} minutes"
 
 
 def _parsed(content: bytes) -> JsonValue:

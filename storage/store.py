@@ -34,6 +34,9 @@ from storage.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 
+SENT_AT_ONCE = 4
+"""Messages claimed in one go. All of them are drawn and posted at the same time, and answers to clicks wait meanwhile;
+Slack itself takes about one a second and channel."""
 _NO_LEASE = ""
 """Sorts before every time, so that "no lease" and "lease is over" are one comparison."""
 
@@ -381,7 +384,7 @@ class Store:
 
     # The outbox.
 
-    async def claim_owed_messages(self, now: datetime, lease_until: datetime, limit: int = 50) -> list[Owed]:
+    async def claim_owed_messages(self, now: datetime, lease_until: datetime, limit: int = SENT_AT_ONCE) -> list[Owed]:
         """The oldest owed message of each lane that is due, claimed; that a post was begun is on disk from here on."""
 
         def change(db: Database) -> list[Owed]:

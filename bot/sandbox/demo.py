@@ -222,7 +222,7 @@ class Story:
         await self._stage.bot.start()
         self._say.aside("a new process, the same database")
         parent = self._parent("Buy 2 domains")
-        await self._ana.sees("All 2 domains are live", in_=OUTREACH, thread_of=parent, timeout=PATIENCE)
+        await self._ana.sees("Both domains are live", in_=OUTREACH, thread_of=parent, timeout=PATIENCE)
         await self._omar.sees(
             lambda m: m.reads("*Done.*") and m.reads("Buy 2 domains"), in_=APPROVALS, timeout=PATIENCE
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -193,13 +194,18 @@ class Commands:
         except SlackApiError as error:
             if not is_closed(error):
                 raise
-            # The window was closed while the provider was asked. What was typed is kept: offer to go on.
-            offer = sb.Button(plain("Continue", 75), action_id="resume", value=review.draft.id)
-            what = review.action.headline()
-            said = "the check is done, but the window was closed. Nothing was asked."
-            asker = {"user_id": review.draft.requester, "channel_id": review.draft.channel}
-            blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
-            await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
+            with contextlib.suppress(Sorry):  # confirmed meanwhile, in a review shown before: all is well
+                await self._offer_to_go_on(review)
+
+    async def _offer_to_go_on(self, review: Review) -> None:
+        """The window was closed while the provider was asked. What was typed is kept. Raises Sorry if it is no draft."""
+        await self._front.requests.own_draft(review.draft.id, review.draft.requester)
+        offer = sb.Button(plain("Continue", 75), action_id="resume", value=review.draft.id)
+        what = review.action.headline()
+        said = "the check is done, but the window was closed. Nothing was asked."
+        asker = {"user_id": review.draft.requester, "channel_id": review.draft.channel}
+        blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
+        await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
 
     def _review_view(self, review: Review) -> forms.View:
         return forms.review(
@@ -346,9 +352,10 @@ class Commands:
         if not waiting:
             await self._front.tell(body, "Nothing is waiting and nothing is under way.")
             return
-        lines = [f"*{len(waiting)} not finished*"]
+        summary = f"{len(waiting)} request{' is' if len(waiting) == 1 else 's are'} not finished."
+        lines = [f"*{summary}*"]
         lines += [self._job_line(request) for request in waiting]
-        await self._front.tell(body, f"{len(waiting)} requests are not finished.", blocks=built(paragraphs(lines)))
+        await self._front.tell(body, summary, blocks=built(paragraphs(lines)))
 
     def _job_line(self, request: Request) -> str:
         headline = escape(clip(self._front.messages.headline(request), 150))

@@ -28,7 +28,8 @@ METADATA = "postroom_message"
 """The event_type of our messages' metadata; its payload is `{"id": …}`, the outbox id and nothing else."""
 
 FIRST_RETRY = 1.0
-LONGEST_RETRY = 300.0
+LONGEST_RETRY = 60.0
+"""Somebody may be waiting: after the bot was invited to a channel, what is owed there comes within a minute."""
 LOOK_BACK = timedelta(minutes=10)
 """How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
 LOOK_PAGES = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -15,7 +16,7 @@ from providers.accounts import Clock
 
 REMEMBERED = timedelta(seconds=60)
 PATIENCE = 2.0
-"""Seconds to wait for Slack: a click has to be answered within three."""
+"""Seconds to wait for Slack, and for others who ask it the same: a click has to be answered within three."""
 
 
 class SlackDirectory:
@@ -25,21 +26,17 @@ class SlackDirectory:
         self._client = client
         self._clock = clock
         self._known: dict[str, tuple[datetime, frozenset[str]]] = {}
-        self._asking = asyncio.Lock()
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def members(self, group: str) -> frozenset[str]:
         """The user ids in a user group. Raises DirectoryUnavailable when Slack does not say in time."""
-        async with self._asking:
-            known = self._known.get(group)
-            now = self._clock.now()
-            if known is not None and now - known[0] < REMEMBERED:
-                return known[1]
-            try:
-                async with asyncio.timeout(PATIENCE):
+        try:
+            async with asyncio.timeout(PATIENCE), self._asking[group]:
+                known = self._known.get(group)
+                if known is None or self._clock.now() - known[0] >= REMEMBERED:
                     answer = await self._client.usergroups_users_list(usergroup=group)
-            except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
-                raise DirectoryUnavailable(f"user group {group}: {slack_error(error)}") from error
-            users = answer.get("users") or []
-            found = frozenset(str(user) for user in users)
-            self._known[group] = (now, found)
-            return found
+                    known = self._clock.now(), frozenset(str(user) for user in answer.get("users") or [])
+                    self._known[group] = known
+                return known[1]
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            raise DirectoryUnavailable(f"user group {group}: {slack_error(error)}") from error

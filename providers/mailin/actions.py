@@ -196,8 +196,7 @@ class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy dom
         live = [name for name in self.domains if name in found and found[name].status is DomainStatus.ACTIVE]
         total = len(self.domains)
         if len(live) == total:
-            what = f"{live[0]} is live." if total == 1 else f"All {total} domains are live."
-            return Done(summary=what, items=tuple(_item(name, found[name]) for name in self.domains))
+            return Done(summary=_all_live(live), items=tuple(_item(name, found[name]) for name in self.domains))
         well = ended_as in ("", JobState.COMPLETED.value)
         lagging = client.clock.now() - ended_at < LISTING_LAG
         missing = [name for name in self.domains if name not in found]
@@ -319,6 +318,12 @@ def _priced(names: Sequence[str], prices: PriceList) -> Quote:
 
 async def _find_anywhere(client: MailinClient, name: str) -> Domain | None:
     return await client.find_domain(name, "smtp") or await client.find_domain(name, "google")
+
+
+def _all_live(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is live."
+    return "Both domains are live." if len(names) == 2 else f"All {len(names)} domains are live."
 
 
 def _item(name: str, domain: Domain | None, absent: ItemState = ItemState.NOT_DONE) -> Item:

@@ -13,7 +13,7 @@ LINES = {
     "asked": ":raised_hand: Sent to <#C0APPROVALS> for approval.",
     "approved": ":white_check_mark: <@U0OMAR> approved this.",
     "accepted": ":package: ",
-    "done": ":tada: <@U0ANA> All 2 domains are live. Cost: $40.50.",
+    "done": ":tada: <@U0ANA> Both domains are live. Cost: $40.50.",
     "unknown": ":mag: ",
     "asks": ":warning: <@U0ANA> ",
     "stuck": ":warning: <@U0ANA> The provider has not finished",

@@ -190,7 +190,7 @@ class TestTooMuch:
         await house.ana.types("/postroom jobs", channel="#outreach")
         await house.tick()
 
-        assert "*15 not finished*" in house.privately(house.ana, "#outreach")[-1]
+        assert "*15 requests are not finished.*" in house.privately(house.ana, "#outreach")[-1]
 
 
 class TestForged:

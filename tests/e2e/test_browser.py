@@ -124,7 +124,7 @@ async def _sees_it_live(ana: Window, omar: Window) -> None:
     await parent.get_by_text(re.compile(r"\d+ repl")).click()
     thread = ana.page.get_by_test_id("thread")
     await expect(thread).to_contain_text("approved this", timeout=PATIENCE)
-    await expect(thread).to_contain_text("All 2 domains are live. Cost: $40.50.", timeout=SLOW)
+    await expect(thread).to_contain_text("Both domains are live. Cost: $40.50.", timeout=SLOW)
     await expect(parent).to_contain_text("Done.", timeout=PATIENCE)
     await expect(omar.message("Spring campaign for ACME")).to_contain_text("Done.", timeout=PATIENCE)
     await ana.picture("thread")

@@ -43,6 +43,8 @@ DEATHS: Mapping[str, Trouble] = {
     "before-commit-postponed-note-asked": {POST: [FINE, FINE] + [LOST] * MANY},
     "after-commit-claim-note-asked#2": {POST: [FINE, FINE] + [LOST] * MANY},
     "after-commit-sent-note-asked": {POST: [FINE, FINE] + [LOST] * MANY},
+    # Ana confirms the review while it is, slowly, being shown to her once more.
+    "before-commit-check_shown": {"views.update": [FINE, Fault.slow(0.6)]},
     "after-post-note": {POST: [FINE, FINE] + [LOST] * MANY, REPLIES: [Fault.server_error(), Fault.cut_before()]},
 }
 """Where the bot dies besides."""

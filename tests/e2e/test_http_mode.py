@@ -257,3 +257,9 @@ def test_answers_are_not_held_back_by_nagle() -> None:
     listening = app._listen(0)
     with listening:
         assert listening.proto == socket.IPPROTO_TCP
+
+
+async def test_a_body_larger_than_slack_would_send_is_not_even_read(house: House, http: httpx.AsyncClient) -> None:
+    answer = await http.post(events_url(house), content=b"x" * (2**20 + 1))
+
+    assert answer.status_code == 413

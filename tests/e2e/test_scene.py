@@ -64,7 +64,7 @@ async def test_ana_asks_omar_says_yes_and_two_domains_are_bought_once(house: Hou
 
     await house.runs_for(minutes=5)
     assert story.thread[-1].splitlines() == [
-        ":tada: <@U0ANA> All 2 domains are live. Cost: $40.50.",
+        ":tada: <@U0ANA> Both domains are live. Cost: $40.50.",
         ":white_check_mark: `acme-mail.com` — live, nameservers ns1.mailin.ai, ns2.mailin.ai",
         ":white_check_mark: `acme-hq.co` — live, nameservers ns1.mailin.ai, ns2.mailin.ai",
     ]

@@ -198,7 +198,7 @@ class TestHouseCommands:
 
         said = await asks(house, "/postroom jobs")
 
-        assert "*2 not finished*" in said
+        assert "*2 requests are not finished.*" in said
         assert "*Buy 2 domains (SMTP)* · <@U0OMAR> in a direct message" in said
         assert "Waiting for approval" in said
         assert "*Buy working.com (SMTP)* · <@U0ANA> in <#C0OUTREACH>" in said

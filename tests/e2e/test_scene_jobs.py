@@ -375,7 +375,7 @@ class TestNobodyHeardTheAnswer:
         assert "It may or may not have happened, so it is *not* sent again." in story.thread[-1]
 
         await house.runs_for(minutes=10)
-        assert story.thread[-1].startswith(":tada: <@U0ANA> All 2 domains are live.")
+        assert story.thread[-1].startswith(":tada: <@U0ANA> Both domains are live.")
         assert house.calls["buy_multiple"] == 1
         assert house.bought == ["acme.com", "acme.co"]
 

@@ -52,6 +52,7 @@ def logged() -> Iterator[io.StringIO]:
 def switch_on(house: House, stream: io.StringIO) -> Everything:
     """Log everything: to `stream` as the process would, and every exception aside."""
     configure_logging(LoggingSettings(level="debug", format="json"), stream, house.settings.secrets())
+    structlog.configure(cache_logger_on_first_use=False)  # or the loggers of this process would stay as they are now
     aside = Everything()
     logging.getLogger().addHandler(aside)
     return aside

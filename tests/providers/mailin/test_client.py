@@ -86,16 +86,16 @@ class TestBuying:
     async def test_any_success_with_a_job_is_a_yes(
         self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch, status: int
     ) -> None:
-        from providers.mailin import sandbox as module  # noqa: PLC0415
+        from providers.mailin.sandbox import domains as module  # noqa: PLC0415
 
-        accepted = module._accepted
+        accepted = module.accepted
 
         def otherwise(*args: Any, **kwargs: Any) -> Any:
             response = accepted(*args, **kwargs)
             response.status_code = status
             return response
 
-        monkeypatch.setattr(module, "_accepted", otherwise)
+        monkeypatch.setattr(module, "accepted", otherwise)
         assert await mailin.buy_domain("a.com") in sandbox.jobs
 
 
@@ -329,7 +329,7 @@ class TestListing:
     async def test_a_listing_without_an_end(
         self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("providers.mailin.client.MAX_PAGES", 2)
+        monkeypatch.setattr("providers.mailin.session.MAX_PAGES", 2)
         sandbox.own(*(f"x{n}-acme.com" for n in range(300)))
         with pytest.raises(BadAnswer, match="does not end"):
             await mailin.find_domain("acme.com")
@@ -356,7 +356,7 @@ class TestJobs:
         sandbox.faults.add("job_status", Fault.job_says("Reticulating"), times=3)
         jobs = [await mailin.job_status(uuid) for _ in range(3)]
         assert {(job.state, job.raw_status) for job in jobs} == {(JobState.UNKNOWN, "Reticulating")}
-        assert [line["said"] for line in logged if line["event"] == "unknown job status"] == ["Reticulating"]
+        assert [line["said"] for line in logged if line["event"] == "unknown word"] == ["Reticulating"]
 
     async def test_a_job_with_errors(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.failing = {"bad.com"}
@@ -427,7 +427,7 @@ class TestSecrets:
         self, mailin: MailinClient, sandbox: MailinSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         said = f"Nothing for {SANDBOX_EMAIL.upper()} with {SANDBOX_PASSWORD},\x1b[31m\nsorry." + "x" * 1000
-        monkeypatch.setattr("providers.mailin.sandbox._MESSAGES", {422: said})
+        monkeypatch.setattr("providers.mailin.sandbox.server.MESSAGES", {422: said})
         sandbox.faults.add("buy", Fault.answers(422))
         with pytest.raises(Rejected) as rejected:
             await mailin.buy_domain("a.com")
