@@ -28,7 +28,7 @@ from handlers.background import Background
 from handlers.jobs import Jobs
 from handlers.policy import Approvals, JobTimes
 from handlers.requests import Requests
-from handlers.slack.commands import Commands
+from handlers.slack.asking import Asking
 from handlers.slack.delivery import Delivery
 from handlers.slack.front import Front, slack_error
 from handlers.slack.listeners import listen
@@ -74,7 +74,7 @@ class House:
     requests: Requests
     jobs: Jobs
     delivery: Delivery
-    commands: Commands
+    asking: Asking
     bolt: AsyncApp
     background: Background
     beats: Beats
@@ -141,7 +141,7 @@ class House:
         self.beats.add("housekeeping", housekeeping, timedelta(minutes=10))
 
     async def _resume_checks(self, before: datetime) -> None:
-        await self.commands.resume_checks(await self.requests.resume_checks(before))
+        await self.asking.resume_checks(await self.requests.resume_checks(before))
 
 
 @contextlib.asynccontextmanager
@@ -211,9 +211,8 @@ def _assemble(
     messages = Messages(requests)
     background = Background()
     front = Front(requests, catalogue, accounts, messages, background, client, str(me.team_id))
-    commands = Commands(front)
     bolt = _bolt(settings, client, me)
-    listen(bolt, front, commands)
+    asking = listen(bolt, front)
     return House(
         settings=settings,
         clock=clock,
@@ -222,7 +221,7 @@ def _assemble(
         requests=requests,
         jobs=jobs,
         delivery=Delivery(store, client, messages, clock),
-        commands=commands,
+        asking=asking,
         bolt=bolt,
         background=background,
         beats=beats,

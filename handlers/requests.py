@@ -209,6 +209,23 @@ class Requests:
         self._changed()
         return request
 
+    async def submit_checked(self, draft: Request) -> Request:
+        """What needs no second look is asked as soon as it was checked, for the one who sent the form. Raises Sorry."""
+        await self._store.check_shown(draft.id, checking_since=draft.checking_since or draft.updated_at)
+        return await self.submit(draft.id, draft.requester)
+
+    # Revealing: shown once, never stored.
+
+    async def may_reveal(self, by: str, action: Action, account: str) -> None:
+        """Raises Sorry unless the settings let `by` see credentials."""
+        if by not in await self._approvers_now():
+            await self._store.note_fact("", Fact(by, "reveal_refused", _revealing(action, account)), self._clock.now())
+            raise Sorry("Credentials are shown only to those who may approve. Nothing was shown.")
+
+    async def note_revealed(self, by: str, action: Action, account: str) -> None:
+        """Leave in the audit who was shown what, never the value."""
+        await self._store.note_fact("", Fact(by, "revealed", _revealing(action, account)), self._clock.now())
+
     # Deciding.
 
     async def decide(self, request_id: str, by: str, verdict: Verdict, *, seen: str, reason: str = "") -> Request:
@@ -542,6 +559,10 @@ class Requests:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
+
+
+def _revealing(action: Action, account: str) -> dict[str, Any]:
+    return {"command": action.command, "account": account, "of": list(action.subjects())}
 
 
 def _note(request: Request, fact: str, *, outcome: Outcome | None = None, **particulars: Any) -> NewMessage:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from providers.accounts import PriceList
 
@@ -85,12 +86,28 @@ class Item(_Frozen):
     note: str = ""
 
 
+class Table(_Frozen):
+    """Rows of plain text under named columns; shown as a table where the workspace can, as lines where not."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Chart(_Frozen):
+    """Shares of a whole, by name; shown as a pie where the workspace can, as figures where not."""
+
+    title: str
+    shares: tuple[tuple[str, int], ...]
+
+
 class Done(_Frozen):
     """It happened (or, for a READ, here is the answer). `next_page` continues a listing, None at its end."""
 
     kind: Literal["done"] = "done"
     summary: str
     items: tuple[Item, ...] = ()
+    table: Table | None = None
+    chart: Chart | None = None
     next_page: int | None = None
 
 
@@ -122,6 +139,14 @@ class Unknown(_Frozen):
     items: tuple[Item, ...] = ()
     ref: dict[str, JsonValue] | None = None
     """The handle of a job that was given up on, so that a person can have it watched again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """What a REVEAL shows, once, to the asker alone: values by name. Never stored, logged or put into a channel."""
+
+    summary: str
+    secrets: tuple[tuple[str, SecretStr], ...]
 
 
 Outcome = Annotated[Done | Pending | Failed | Unknown, Field(discriminator="kind")]
@@ -230,6 +255,10 @@ class Action(BaseModel):
         """
         raise TypeError(f"{type(self).__name__} cannot be run")
 
+    async def reveal(self, client: Any) -> Revealed:
+        """For REVEAL, instead of `run`: fetch the credential. Raises a ProviderError."""
+        raise TypeError(f"{type(self).__name__} reveals nothing")
+
     async def poll(self, client: Any, ref: Mapping[str, JsonValue]) -> Outcome:
         """Ask the provider how an accepted request is getting on. Reads only."""
         raise TypeError(f"{type(self).__name__} finishes at once and has nothing to poll")
@@ -242,6 +271,16 @@ class Action(BaseModel):
 def from_words() -> dict[str, JsonValue]:
     """Mark a field (`json_schema_extra=`) as the one that takes the words typed after the command."""
     return {"from_words": True}
+
+
+def choices(words: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Mark a Literal field with the words people read for each of its values."""
+    return {"choices": dict(words)}
+
+
+def multiline() -> dict[str, JsonValue]:
+    """Mark a text field as one of several lines."""
+    return {"multiline": True}
 
 
 def hidden() -> dict[str, JsonValue]:

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
 from providers.action import Action
-from providers.mailin.actions import ACTIONS as MAILIN_ACTIONS
-from providers.mailin.client import MailinSettings
-from providers.mailin.client import connect as connect_mailin
+from providers.mailin.provider import mailin
+from providers.provider import Provider
 
 NOUNS: Mapping[str, str] = {
     "domain": "Domains: buy, check and list them",
@@ -64,14 +63,19 @@ class Catalogue:
         return [f"{noun} {found}" for found in close]
 
 
+def registered() -> tuple[Provider, ...]:
+    """Every provider of this version. A new one is a folder of its own and a line here."""
+    return (mailin(),)
+
+
 def built_in() -> Catalogue:
     """The catalogue of everything this version of Postroom can do."""
-    return Catalogue(MAILIN_ACTIONS)
+    return Catalogue(action for provider in registered() for action in provider.actions)
 
 
 def account_types() -> dict[str, type[AccountSettings]]:
     """For each provider, the shape of its `[accounts.<name>]` settings."""
-    return {"mailin": MailinSettings}
+    return {provider.name: provider.settings for provider in registered()}
 
 
 def open_account(
@@ -82,9 +86,8 @@ def open_account(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Account:
     """Connect one account of the settings to its provider's client. Nothing is sent yet. `sleep` is how it waits."""
-    match settings:
-        case MailinSettings():
-            client = connect_mailin(name, settings, clock, sleep=sleep)
-        case _:
-            raise TypeError(f"no client for an account of {settings.provider!r}")
-    return Account(name=name, provider=settings.provider, client=client, prices=prices)
+    provider = next((one for one in registered() if one.name == settings.provider), None)
+    if provider is None:
+        raise TypeError(f"no client for an account of {settings.provider!r}")
+    client = provider.connect(name, settings, clock, sleep=sleep)
+    return Account(name=name, provider=provider.name, client=client, prices=prices)

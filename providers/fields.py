@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import idna
@@ -51,21 +52,52 @@ def split_list(value: Any) -> Any:
 
 
 def parse_domains(value: Any) -> Any:
-    """Several domain names, in the order typed. Every piece that is wrong is named in one error."""
+    """Several domain names, in the order typed. Pieces that are wrong are named in one error."""
+    return _each(parse_domain, value)
+
+
+def _each(parse: Callable[[str], str], value: Any) -> Any:
     pieces = split_list(value)
     if not isinstance(pieces, (list, tuple)):
         return value
-    names: list[str] = []
+    parsed: list[str] = []
     wrong: list[str] = []
     for piece in pieces:
         try:
-            names.append(parse_domain(str(piece)))
+            parsed.append(parse(str(piece)))
         except PydanticCustomError as error:
             wrong.append(str(error))
     if wrong:
         raise problem(" ".join(wrong[:3]) + (f" And {len(wrong) - 3} more are wrong." if len(wrong) > 3 else ""))
-    return names
+    return parsed
 
 
 DomainName = Annotated[str, BeforeValidator(lambda value: parse_domain(value) if isinstance(value, str) else value)]
 """One domain name, ASCII, lower case."""
+
+_ADDRESS = re.compile(r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}$")
+
+
+def parse_address(typed: str) -> str:
+    """One e-mail address, its domain in ASCII and lower case: `Ana@Bücher.com` becomes `Ana@xn--bcher-kva.com`.
+
+    Raises a validation error whose text is a sentence for the person.
+    """
+    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.strip())
+    local, at, domain = bare.rpartition("@")
+    shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()
+    if not at or not _ADDRESS.match(local) or local[0] == "." or local[-1] == "." or ".." in local:
+        raise problem(f"“{shown}” is not an e-mail address. One looks like ana@acme-mail.com.")
+    try:
+        return f"{local}@{parse_domain(domain)}"
+    except PydanticCustomError:
+        raise problem(f"“{shown}” is not an e-mail address: what follows the @ is not a domain.") from None
+
+
+def parse_addresses(value: Any) -> Any:
+    """Several e-mail addresses, in the order typed. Pieces that are wrong are named in one error."""
+    return _each(parse_address, value)
+
+
+EmailAddress = Annotated[str, BeforeValidator(lambda value: parse_address(value) if isinstance(value, str) else value)]
+"""One e-mail address."""

@@ -198,7 +198,7 @@ class House:
         """Postroom starts, with other settings if need be, and takes up what it left."""
         self.settings = replace(self.settings, **changes)
         self._inside = await self._stack.enter_async_context(self._open(self.settings))
-        await self._inside.commands.resume_checks(await self._inside.requests.resume_checks(self.clock.now()))
+        await self._inside.asking.resume_checks(await self._inside.requests.resume_checks(self.clock.now()))
 
     async def stops(self) -> None:
         """The process is gone; what was not written down is forgotten."""

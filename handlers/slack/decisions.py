@@ -8,6 +8,8 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.requests import Sorry
 from handlers.slack import forms
+from handlers.slack.answers import Answers
+from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
 from handlers.slack.front import Body, Front
 from storage.records import Verdict
@@ -20,8 +22,9 @@ OnClick = Callable[[AsyncAck, Body, str], Awaitable[None]]
 class Decisions:
     """Every button, by its action_id; what stands after a colon in an action_id only keeps it unique in its block."""
 
-    def __init__(self, front: Front, commands: Commands) -> None:
+    def __init__(self, front: Front, commands: Commands, asking: Asking, answers: Answers) -> None:
         self._front = front
+        self._asking = asking
         self._buttons: Mapping[str, OnClick] = {
             "approve": self._approve,
             "deny": self._ask_why_not,
@@ -30,9 +33,9 @@ class Decisions:
             "settle_did_not": self._settle("did_not"),
             "settle_wait": self._settle("wait"),
             "pick": commands.pick,
-            "edit": commands.edit,
-            "resume": commands.resume,
-            "page": commands.page,
+            "edit": asking.edit,
+            "resume": asking.resume,
+            "page": answers.page,
         }
 
     async def on_click(self, ack: AsyncAck, body: Body) -> None:
@@ -43,15 +46,21 @@ class Decisions:
         button = self._buttons.get(name)
         try:
             if button is None or not isinstance(value, str):
-                # Inputs of forms send their changes here too when Slack feels like it; they need no answer.
-                if actions[0].get("type") != "button":
-                    await ack()
-                    return
-                raise Sorry(OLD_BUTTON)
+                if actions[0].get("type") == "button":
+                    raise Sorry(OLD_BUTTON)
+                await self._on_input(ack, body, str(actions[0].get("block_id", "")))
+                return
             await button(ack, body, value)
         except Sorry as sorry:
             await ack()
             self._front.background.spawn(self._front.answer(body, sorry))
+
+    async def _on_input(self, ack: AsyncAck, body: Body, block_id: str) -> None:
+        """An input tells of its change: only the account's changes the form; the others are read when it is sent."""
+        if block_id == "account" and (body.get("view") or {}).get("callback_id") == "form":
+            await self._asking.change_account(ack, body)
+        else:
+            await ack()
 
     async def _approve(self, ack: AsyncAck, body: Body, value: str) -> None:
         request_id, _, seen = value.partition(":")
@@ -67,10 +76,7 @@ class Decisions:
         async def ask() -> None:
             await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
-        async def tell(error: Exception) -> None:
-            await self._front.sorry(body, error)
-
-        self._front.background.spawn(ask(), tell)
+        self._front.later(body, ask())
 
     async def on_deny(self, ack: AsyncAck, body: Body) -> None:
         """The reason for a denial was sent."""

@@ -15,13 +15,13 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import slackblocks as sb
-from pydantic import BeforeValidator, EmailStr, HttpUrl, ValidationError
+from pydantic import BeforeValidator, HttpUrl, ValidationError
 from pydantic.fields import FieldInfo
 
-from handlers.slack.messages import answer_lines, quote_lines, total
+from handlers.slack.messages import quote_lines, total
 from handlers.slack.words import clip, either, escape, paragraphs, plain, section, small, whoever
 from providers.accounts import Account
-from providers.action import Action, Outcome, Quote
+from providers.action import Action, Quote
 
 VALUE = "value"
 """The action_id of every input: with block_id the field's name, Slack keeps what was typed over an update."""
@@ -62,11 +62,16 @@ def form(
     account: str = "",
     reason: str = "",
     problem: str = "",
+    accounts_differ: bool = False,
 ) -> View:
-    """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text."""
+    """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text.
+
+    With `accounts_differ` Slack tells when another account is chosen, because its provider asks for other things.
+    """
     values = values or {}
     blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
-    blocks.append(_account_input(accounts, account))
+    chosen = account or (accounts[0].name if accounts_differ else "")
+    blocks.append(_account_input(accounts, chosen, tells=accounts_differ))
     blocks.extend(_input(name, field, values.get(name)) for name, field in fields_of(action))
     if action.effect.needs_decision:
         blocks.append(_reason_input(reason))
@@ -74,13 +79,15 @@ def form(
     return _modal(action.title, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
 
 
-def read(action: type[Action], accounts: Sequence[Account], values: Mapping[str, Any]) -> Filled:
-    """What a person put into the form (`view.state.values`). Raises FormError with a sentence under each field."""
-    errors: dict[str, str] = {}
-    account = _state(values, "account") or (accounts[0].name if len(accounts) == 1 else "")
-    if account not in [one.name for one in accounts]:
-        errors["account"] = "Choose one of the accounts."
-    reason = str(_state(values, "reason") or "").strip()
+def read(variants: Mapping[str, type[Action]], accounts: Sequence[Account], values: Mapping[str, Any]) -> Filled:
+    """What a person put into the form (`view.state.values`), as the action of the chosen account's provider.
+
+    Raises FormError with a sentence under each field.
+    """
+    chosen = next((one for one in accounts if one.name == account_of(accounts, values)), None)
+    errors: dict[str, str] = {} if chosen else {"account": "Choose one of the accounts."}
+    action = variants[chosen.provider] if chosen else next(iter(variants.values()))
+    reason = typed_reason(values).strip()
     if action.effect.needs_decision:
         if not reason:
             errors["reason"] = "Say in a few words what it is for; those who decide read it."
@@ -91,9 +98,19 @@ def read(action: type[Action], accounts: Sequence[Account], values: Mapping[str,
         made = action.model_validate(typed)
     except ValidationError as error:
         raise FormError(_sentences(error) | errors) from None
-    if errors:
+    if errors or chosen is None:
         raise FormError(errors)
-    return Filled(made, account, reason)
+    return Filled(made, chosen.name, reason)
+
+
+def account_of(accounts: Sequence[Account], values: Mapping[str, Any]) -> str:
+    """The account that was chosen in a form; the only one where nobody had to choose."""
+    return str(_state(values, "account") or (accounts[0].name if len(accounts) == 1 else ""))
+
+
+def typed_reason(values: Mapping[str, Any]) -> str:
+    """The reason as far as it was typed."""
+    return str(_state(values, "reason") or "")
 
 
 def typed_values(action: type[Action], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,10 +170,10 @@ def review(
     return _modal(action.title, blocks, callback_id="review", metadata=draft_id, submit=submit, close="Not now")
 
 
-def answer(action: Action, outcome: Outcome, quote: Quote | None) -> View:
-    """The answer of a READ, shown where its form was."""
-    blocks = paragraphs(answer_lines(action, outcome, quote))
-    return _modal(action.title, blocks, callback_id="answer", metadata="", close="Close")
+def answer(action: Action, blocks: Sequence[dict[str, Any]]) -> View:
+    """The answer of a READ or REVEAL, shown where its form was."""
+    view = _modal(action.title, [sb.DividerBlock()], callback_id="answer", metadata="", close="Close")
+    return view | {"blocks": list(blocks)}
 
 
 def notice(title: str, sentence: str) -> View:
@@ -217,13 +234,13 @@ def _modal(
     return view.to_dict()
 
 
-def _account_input(accounts: Sequence[Account], chosen: str) -> sb.InputBlock:
+def _account_input(accounts: Sequence[Account], chosen: str, *, tells: bool) -> sb.InputBlock:
     options = [sb.Option(plain(account.name, 75), account.name) for account in accounts[:100]]
     initial = next((option for option in options if option.value == chosen), None)
     if initial is None and len(options) == 1:
         initial = options[0]
     menu = sb.StaticSelectMenu(action_id=VALUE, options=options, initial_option=initial)
-    return sb.InputBlock(plain("Account", 2000), menu, block_id="account")
+    return sb.InputBlock(plain("Account", 2000), menu, block_id="account", dispatch_action=tells)
 
 
 def _reason_input(reason: str) -> sb.InputBlock:
@@ -272,7 +289,7 @@ def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
         return sb.DatePicker(action_id=VALUE, initial_date=text)
     if kind is time:
         return sb.TimePicker(action_id=VALUE, initial_time=text[:5] if text else None)
-    if kind is EmailStr:
+    if extra.get("email"):
         return sb.EmailInput(action_id=VALUE, initial_value=text)
     if kind is HttpUrl:
         return sb.URLInput(action_id=VALUE, initial_value=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 Body = dict[str, Any]
 
+EXPIRED = "This form is from an older version of Postroom. Nothing was asked. Type the command again."
 BROKE = "Something broke in Postroom, so this was not done. Try again; if it stays like this, tell whoever runs it."
 FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this from you. Nothing was changed."
 
@@ -46,6 +47,18 @@ class Front:
         able = self.catalogue.variants(command)
         return [account for account in self.accounts.values() if account.provider in able]
 
+    def accounts_differ(self, command: str) -> bool:
+        """Whether the accounts that can do a command are at providers that ask for different things."""
+        return len({self.catalogue.action(command, account.provider) for account in self.accounts_for(command)}) > 1
+
+    def later(self, body: Body, work: Coroutine[Any, Any, None]) -> None:
+        """Go on after Slack was answered; whoever sent `body` is told if it comes to nothing."""
+
+        async def tell(error: Exception) -> None:
+            await self.sorry(body, error)
+
+        self.background.spawn(work, tell)
+
     def asker(self, body: Body) -> Asker:
         """Who sent this payload, from where. Raises Sorry for people of other workspaces."""
         user = body.get("user")
@@ -60,41 +73,63 @@ class Front:
         channel = (body.get("channel") or {}).get("id") if isinstance(body.get("channel"), dict) else None
         return Asker(team, who, str(channel or body.get("channel_id") or ""))
 
-    async def tell(self, body: Body, sentence: str, *, who: str = "", blocks: Sequence[Body] | None = None) -> None:
+    async def tell(
+        self,
+        body: Body,
+        sentence: str,
+        *,
+        who: str = "",
+        blocks: Sequence[Body] | None = None,
+        otherwise: Sequence[Body] | None = None,
+    ) -> None:
         """Answer the person behind a payload, for their eyes only. An answer that cannot be given is logged.
 
-        `sentence` is plain text; `{who}` in it becomes a mention of `who`.
+        `sentence` is plain text; `{who}` in it becomes a mention of `who`. `otherwise` is shown where the workspace
+        refuses `blocks`, which may then be of Slack's newest kinds.
         """
         text = escape(sentence).replace("{who}", person(who) if who else "somebody")
-        url = str(body.get("response_url") or "")
+        try:
+            if await self._told(body, text, blocks) or (
+                otherwise != blocks and await self._told(body, text, otherwise)
+            ):
+                return
+            log.warning("answer_not_given", why="refused, or the payload names nobody")
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("answer_not_given", why=slack_error(error))
+
+    async def _told(self, body: Body, text: str, blocks: Sequence[Body] | None) -> bool:
+        """By the response_url, else in the channel, else in person; False where Slack takes none of them."""
         user = body.get("user_id") or (body.get("user") or {}).get("id") or ""
         channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or ""
-        try:
-            if url:
-                answer = await AsyncWebhookClient(url, session=self.client.session, retry_handlers=[]).send(
-                    text=text, blocks=blocks, response_type="ephemeral", replace_original=False
-                )
-                if answer.status_code == 200:
-                    return
-            if channel and user:
-                try:
-                    await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
-                except SlackApiError as error:
-                    log.info("channel_closed", channel=channel, why=slack_error(error))  # then in person
-                else:
-                    return
-            if user:
-                await self.client.chat_postMessage(channel=user, text=text, blocks=blocks)
-                return
-            log.warning("answer_not_given", why="the payload names nobody")
-        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
-            log.warning("answer_not_given", user=user, why=slack_error(error))
+        if body.get("response_url") and await self._responded(body, text, blocks, replace=False):
+            return True
+        if channel and user:
+            try:
+                await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+            except SlackApiError as error:
+                log.info("channel_closed", channel=channel, why=slack_error(error))  # then in person
+                if slack_error(error) == "invalid_blocks":
+                    return False
+            else:
+                return True
+        if not user:
+            return False
+        await self.client.chat_postMessage(channel=user, text=text, blocks=blocks)
+        return True
 
-    async def replace(self, body: Body, text: str, blocks: Sequence[Body]) -> None:
-        """Put another answer in the place of the private one that was clicked."""
-        await AsyncWebhookClient(str(body["response_url"]), session=self.client.session, retry_handlers=[]).send(
-            text=escape(text), blocks=blocks, response_type="ephemeral", replace_original=True
-        )
+    async def replace(
+        self, body: Body, text: str, blocks: Sequence[Body], *, otherwise: Sequence[Body] | None = None
+    ) -> None:
+        """Put another answer in the place of the private one that was clicked; `otherwise` as in `tell`."""
+        for tried in (blocks, otherwise):
+            if tried is not None and await self._responded(body, escape(text), tried, replace=True):
+                return
+        log.warning("answer_not_given", why="refused")
+
+    async def _responded(self, body: Body, text: str, blocks: Sequence[Body] | None, *, replace: bool) -> bool:
+        hook = AsyncWebhookClient(str(body["response_url"]), session=self.client.session, retry_handlers=[])
+        answer = await hook.send(text=text, blocks=blocks, response_type="ephemeral", replace_original=replace)
+        return answer.status_code == 200
 
     async def answer(self, body: Body, sorry: Sorry) -> None:
         """Tell the person behind a click why nothing came of it; in a modal the modal itself says it."""

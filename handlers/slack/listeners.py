@@ -14,10 +14,12 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
-from handlers.slack.commands import EXPIRED, Commands
+from handlers.slack.answers import Answers
+from handlers.slack.asking import Asking
+from handlers.slack.commands import Commands
 from handlers.slack.decisions import Decisions
 from handlers.slack.forms import notice
-from handlers.slack.front import BROKE, Body, Front
+from handlers.slack.front import BROKE, EXPIRED, Body, Front
 from handlers.slack.home import Home
 
 log = structlog.get_logger(__name__)
@@ -25,10 +27,12 @@ log = structlog.get_logger(__name__)
 _ANY = re.compile("")
 
 
-def listen(app: AsyncApp, front: Front, commands: Commands) -> None:
-    """Register everything on the Bolt app."""
-    decisions, home = Decisions(front, commands), Home(front)
-    submissions = {"form": commands.on_form, "review": commands.on_review, "deny": decisions.on_deny}
+def listen(app: AsyncApp, front: Front) -> Asking:
+    """Register everything on the Bolt app. Returns the part that takes up what a former process left half asked."""
+    answers = Answers(front)
+    asking, commands, home = Asking(front, answers), Commands(front, answers), Home(front)
+    decisions = Decisions(front, commands, asking, answers)
+    submissions = {"form": asking.on_form, "review": asking.on_review, "deny": decisions.on_deny}
 
     async def on_submission(ack: AsyncAck, body: Body) -> None:
         handle = submissions.get(str(body["view"].get("callback_id")))
@@ -66,3 +70,4 @@ def listen(app: AsyncApp, front: Front, commands: Commands) -> None:
     app.view(_ANY)(on_submission)
     app.event(_ANY)(on_event)
     app.error(on_error)
+    return asking

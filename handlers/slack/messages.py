@@ -30,7 +30,7 @@ from handlers.slack.words import (
     small,
     whoever,
 )
-from providers.action import Action, Done, Failed, Item, ItemState, Outcome, Pending, Quote, Unknown
+from providers.action import Done, Failed, Item, ItemState, Outcome, Pending, Quote, Unknown
 from storage.records import Json, Message, MessageKind, Request, RequestState
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
@@ -236,7 +236,7 @@ def total(quote: Json | Quote | None) -> str:
     return money(None, "") if read is None else money(read.total, read.currency)
 
 
-def answer_lines(action: Action, outcome: Outcome, quote: Quote | None) -> list[str]:
+def answer_lines(outcome: Outcome, quote: Quote | None) -> list[str]:
     """A READ's answer: its items, with the price of those that have one."""
     if isinstance(outcome, Pending):
         return [escape(outcome.progress)]

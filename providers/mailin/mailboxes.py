@@ -134,7 +134,13 @@ class MailboxCalls(Session):
 
     async def mailbox_credentials(self, mailbox_id: int) -> Credentials:
         """Password, TOTP secret and app password of a Google mailbox (endpoint row 55)."""
-        return await self._get(f"/mailboxes/{mailbox_id}/show-credentials", Credentials, effect=Effect.REVEAL)
+        reply = await self._call("GET", f"/mailboxes/{mailbox_id}/show-credentials", effect=Effect.REVEAL)
+        shown = self._shaped(Credentials, reply)
+        if shown.password is shown.totp_secret is shown.app_password is None:
+            raise BadAnswer(
+                "Mailin's answer held no credentials.", status=reply.status, detail="no password, no secret"
+            )
+        return shown
 
     async def mailbox_password(self, username: str, hosting: Hosting = "smtp") -> SecretStr | None:
         """The password of the mailbox with exactly this address (endpoint rows 37, 49); None if Mailin shows none.

@@ -49,7 +49,12 @@ class VerificationCalls(Session):
 
     async def verified_address(self, task_id: str) -> SingleVerification:
         """What is known of the verification of one address (endpoint row 81)."""
-        return await self._get("/get-single-email", SingleVerification, params={"task_id": task_id})
+        params = {"task_id": task_id}
+        reply = await self._call("GET", "/get-single-email", effect=Effect.READ, params=params)
+        known = self._shaped(SingleVerification, reply)
+        if not known.task_id and known.result is None:
+            raise BadAnswer("Mailin's answer says nothing of it.", status=reply.status, detail="no task_id, no result")
+        return known
 
     async def verify_addresses(self, addresses: Sequence[str], kind: VerificationType) -> str:
         """Verify up to MOST_ADDRESSES, for credits (endpoint row 83). Returns the task's id."""

@@ -11,16 +11,17 @@ import asyncio
 import os
 import platform
 import statistics
+from collections.abc import Callable
 from importlib.metadata import version
 
 from rich.console import Console
 
-from tests.bench.answering import FULL, QUICK, measure_answers, measure_catalogues
+from tests.bench.answering import FULL, QUICK, Sizes, measure_answers, measure_catalogues
 from tests.bench.report import Line, answer_lines, show_answers, show_lines
 from tests.bench.starting import measure_starts
 from tests.bench.storing import measure_storing
 
-PARTS = ("answers", "catalogue", "storing", "starts")
+Say = Callable[[str], None]
 
 
 async def bench(*, quick: bool, parts: tuple[str, ...], console: Console) -> None:
@@ -28,46 +29,60 @@ async def bench(*, quick: bool, parts: tuple[str, ...], console: Console) -> Non
     sizes = QUICK if quick else FULL
     lines: list[Line] = []
     console.print(_machine())
-    with console.status("") as status:
+    try:
+        with console.status("") as status:
+            for part in parts:
+                lines += await _PARTS[part](sizes, quick, console, status.update)
+    finally:
+        show_lines(lines, console)  # also of what was measured before something broke
 
-        def say(what: str) -> None:
-            status.update(what)
 
-        if "answers" in parts:
-            cells, resident = await measure_answers(sizes, say)
-            show_answers(cells, console)
-            console.print(f"The house's resident memory at the end of it: {resident:.0f} MiB.")
-            lines += answer_lines(cells)
-        if "catalogue" in parts:
-            one, hundred = await measure_catalogues(sizes, say)
-            console.print(
-                f"A command, its modal included: {one * 1000:.2f} ms with 1 action in the catalogue, "
-                f"{hundred * 1000:.2f} ms with 100."
-            )
-            lines.append(Line("command cost, 100 actions in the catalogue / 1 action", hundred / one, 1.3))
-        if "storing" in parts:
-            rows = 100_000 if quick else 1_000_000
-            stored = await measure_storing(rows, sizes.rounds, 1000 if quick else 3000, say)
-            console.print(
-                f"Over {rows:,} requests: {statistics.median(stored.decisions):,.0f} decisions a second by 16 writers; "
-                f"by hand in sqlite3, one caller: {statistics.median(stored.by_hand):,.0f} of the same decisions, "
-                f"{statistics.median(stored.bare):,.0f} bare pairs of insert and update."
-            )
-            same = "durable decisions, 16 writers / the same statements in raw sqlite3, one caller"
-            bare = "durable decisions, 16 writers / raw sqlite3, a row inserted and updated, one caller"
-            lines.append(Line(same, stored.ratio(stored.by_hand), 3, at_least=True))
-            lines.append(Line(bare, stored.ratio(stored.bare), 3, at_least=True))
-        if "starts" in parts:
-            starts = await measure_starts(sizes.rounds, say)
-            console.print(
-                f"Start to ready: {statistics.median(starts.house):.2f} s and "
-                f"{statistics.median(starts.house_mib):.0f} MiB; bare Bolt, import and construct: "
-                f"{statistics.median(starts.bare):.2f} s and {statistics.median(starts.bare_mib):.0f} MiB."
-            )
-            lines.append(Line("start to ready / import and construct of bare Bolt", starts.ratio(), 1.8))
-            resident = statistics.median(starts.house_mib)
-            lines.append(Line("resident memory when ready", resident, 90, unit=" MiB"))
-    show_lines(lines, console)
+async def _answers(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    cells, resident = await measure_answers(sizes, say)
+    show_answers(cells, console)
+    console.print(f"The house's resident memory at the end of it: {resident:.0f} MiB.")
+    return answer_lines(cells)
+
+
+async def _catalogue(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    one, hundred = await measure_catalogues(sizes, say)
+    console.print(
+        f"A command, its modal included: {one * 1000:.2f} ms with 1 action in the catalogue, "
+        f"{hundred * 1000:.2f} ms with 100."
+    )
+    return [Line("command cost, 100 actions in the catalogue / 1 action", hundred / one, 1.3)]
+
+
+async def _storing(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    rows = 100_000 if quick else 1_000_000
+    stored = await measure_storing(rows, sizes.rounds, 1000 if quick else 3000, say)
+    console.print(
+        f"Over {rows:,} requests: {statistics.median(stored.decisions):,.0f} decisions a second by 16 writers; "
+        f"by hand in sqlite3, one caller: {statistics.median(stored.by_hand):,.0f} of the same decisions, "
+        f"{statistics.median(stored.bare):,.0f} bare pairs of insert and update."
+    )
+    same = "durable decisions, 16 writers / the same statements in raw sqlite3, one caller"
+    bare = "durable decisions, 16 writers / raw sqlite3, a row inserted and updated, one caller"
+    return [
+        Line(same, stored.ratio(stored.by_hand), 3, at_least=True),
+        Line(bare, stored.ratio(stored.bare), 3, at_least=True),
+    ]
+
+
+async def _starts(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    starts = await measure_starts(sizes.rounds, say)
+    resident = statistics.median(starts.house_mib)
+    console.print(
+        f"Start to ready: {statistics.median(starts.house):.2f} s and {resident:.0f} MiB; bare Bolt, import and "
+        f"construct: {statistics.median(starts.bare):.2f} s and {statistics.median(starts.bare_mib):.0f} MiB."
+    )
+    return [
+        Line("start to ready / import and construct of bare Bolt", starts.ratio(), 1.8),
+        Line("resident memory when ready", resident, 90, unit=" MiB"),
+    ]
+
+
+_PARTS = {"answers": _answers, "catalogue": _catalogue, "storing": _storing, "starts": _starts}
 
 
 def _machine() -> str:
@@ -82,10 +97,10 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Postroom beside its peers.")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, for while one is working")
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure only this part (may be repeated)")
+    parser.add_argument("--only", choices=_PARTS, action="append", help="measure only this part (may be repeated)")
     given = parser.parse_args()
     console = Console(width=None if os.isatty(1) else 170)
-    asyncio.run(bench(quick=given.quick, parts=tuple(given.only or PARTS), console=console))
+    asyncio.run(bench(quick=given.quick, parts=tuple(given.only or _PARTS), console=console))
 
 
 if __name__ == "__main__":

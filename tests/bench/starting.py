@@ -69,10 +69,12 @@ def _started(command: Sequence[str], extra: Mapping[str, str], speaks_on: str) -
     try:
         said: IO[bytes] | None = getattr(process, speaks_on)
         assert said is not None
+        told = b""
         for line in said:
             if b"ready" in line:
                 return time.monotonic() - began, resident_mib(process.pid)
-        raise RuntimeError(f"{' '.join(command)} ended before it was ready")
+            told += line
+        raise RuntimeError(f"{' '.join(command)} ended before it was ready:\n{told.decode()}")
     finally:
         process.kill()
         process.communicate()

@@ -24,6 +24,9 @@ LINES = {
 }
 """How the thread's line for each fact of the audit begins. A fact that is not here has none."""
 
+TOO_LATE = ("has already", "meanwhile", "has cancelled this")
+"""What somebody may be told who pressed once more, after a click that Slack said had failed."""
+
 BOTH = Counter({"acme-mail.com": 1, "acme-hq.co": 1})
 FIRST = Counter({"acme-mail.com": 1})
 NOTHING: Counter[str] = Counter()
@@ -59,7 +62,7 @@ def ended(scene: Scene, word: str) -> None:
     assert scene.rows("SELECT request_id FROM jobs") == []
     assert scene.ana.modal is None or scene.ana.modal.reads("already sent this request")
     for told_alone in (*scene.ana.ephemerals("#outreach"), *scene.omar.ephemerals("#approvals")):
-        assert told_alone.reads("already") or told_alone.reads("meanwhile"), told_alone.text
+        assert any(map(told_alone.reads, TOO_LATE)), told_alone.text
 
 
 def was_sent_and_unheard(scene: Scene) -> bool | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from crash_books import ASKS, BOTH, FIRST, FOUND, LINES, NOTHING, ended, paths, told, was_sent_and_unheard
-from crash_stage import Scene, Strayed, set_scene
+from crash_stage import PACE, Scene, Strayed, set_scene
 
 from bot.sandbox.stage import Pace
 from providers.mailin.sandbox import Fault, Operation, Work
@@ -23,6 +23,20 @@ AT_ONCE = 14
 """Scenes played at the same time. They mostly wait."""
 TRIES = 3
 """How often a moment is looked for. What happens at the same time does not pass in the same order every time."""
+
+
+LEISURELY = replace(PACE, first_poll=0.5, max_poll=0.5)
+"""The thread is up to date before anybody looks at the provider: so things pass in the same order every time."""
+
+MUST_DIE_AT = frozenset(
+    f"{when}-{what}"
+    for when in ("before", "after")
+    for what in (
+        *("commit-fill_draft", "commit-finish_check", "commit-submit", "commit-cast_vote", "commit-begin_execution"),
+        *("call-buy-multiple", "commit-conclude", "post-card", "post-parent", "post-note", "commit-sent-card"),
+    )
+)
+"""The moments of `Bought` that no change of the house may rename unnoticed."""
 
 
 class Story:
@@ -133,6 +147,7 @@ class HalfFails(Story):
     """The provider takes the order for both, and its job can register only one."""
 
     begins_after = "after-commit-sent-note-accepted"
+    pace = LEISURELY
 
     async def play(self, scene: Scene) -> None:
         scene.mailin.failing = {"acme-hq.co"}
@@ -199,6 +214,7 @@ class LineCut(Story):
     """The provider buys both and cuts the line; Postroom finds out by looking, and nobody need be asked."""
 
     begins_after = "after-commit-sent-note-unknown"
+    pace = LEISURELY
 
     async def play(self, scene: Scene) -> None:
         scene.mailin.listing_lag_seconds = 0.6
@@ -219,7 +235,7 @@ class TooLong(Story):
     """The job passes its deadline, Omar says to keep watching, and then it ends well after all."""
 
     begins_after = "after-commit-sent-note-accepted"
-    pace = Pace(first_poll=0.15, max_poll=0.3, job=3600, lease=1.5, reconcile_after=1.5, deadline_hours=0.8 / 3600)
+    pace = replace(LEISURELY, job=3600, deadline_hours=1.2 / 3600)
 
     async def play(self, scene: Scene) -> None:
         await scene.ana_confirms(await scene.ana_asks())
@@ -270,10 +286,11 @@ async def test_a_death_at_any_moment_of(story: Story, nursery: Path) -> None:
     deaths = await asyncio.gather(*map(with_death_at, points))
     broken = [death for death in deaths if death.broke is not None]
     assert not broken, report(broken)
-    # What depends on the order of things at the same time may not come by again; what does not, must.
+    # What happens at the same time as something else may not come by in the same order again.
     missed = [death.point for death in deaths if not death.died]
-    assert all("again" in point or "update" in point or "#" in point for point in missed), missed
-    assert len(missed) * 10 <= len(points), missed
+    assert len(missed) * 5 <= len(points), missed
+    if isinstance(story, Bought):
+        assert {death.point for death in deaths if death.died} >= MUST_DIE_AT
 
 
 async def moments(story: Story, nursery: Path) -> list[str]:

@@ -11,6 +11,7 @@ from crash_stage import Scene, set_scene
 from bot.sandbox.faults import Fault
 
 POST, UPDATE, HISTORY, REPLIES = "chat.postMessage", "chat.update", "conversations.history", "conversations.replies"
+SHOW = "views.update"
 FINE = Fault.slow(0)
 LOST = Fault.cut_after()
 MANY = 12
@@ -43,8 +44,6 @@ DEATHS: Mapping[str, Trouble] = {
     "before-commit-postponed-note-asked": {POST: [FINE, FINE] + [LOST] * MANY},
     "after-commit-claim-note-asked#2": {POST: [FINE, FINE] + [LOST] * MANY},
     "after-commit-sent-note-asked": {POST: [FINE, FINE] + [LOST] * MANY},
-    # Ana confirms the review while it is, slowly, being shown to her once more.
-    "before-commit-check_shown": {"views.update": [FINE, Fault.slow(0.6)]},
     "after-post-note": {POST: [FINE, FINE] + [LOST] * MANY, REPLIES: [Fault.server_error(), Fault.cut_before()]},
 }
 """Where the bot dies besides."""
@@ -56,6 +55,21 @@ async def test_whatever_slack_does_each_message_is_posted_once(nursery: Path) ->
 
 async def test_a_death_amid_slacks_troubles_loses_and_repeats_no_message(nursery: Path) -> None:
     await together({point: bought_under(trouble, nursery, dies_at=point) for point, trouble in DEATHS.items()})
+
+
+async def test_a_review_is_confirmed_while_it_is_shown_once_more(nursery: Path) -> None:
+    async with set_scene(nursery, dies_at="before-commit-check_shown") as scene:
+        for fault in (FINE, Fault.slow(0.5)):
+            scene.workspace.faults.add(SHOW, fault)
+        review = await scene.ana_asks()
+        await scene.back(life=1)
+        await scene.until(lambda: [call.method for call in scene.workspace.calls].count(SHOW) == 2, "the second look")
+        assert (await scene.ana.submits(review)).result == "cleared"
+        await scene.is_asked()
+        await scene.omar_approves()
+        await scene.ends("Done.")
+        assert scene.ana.ephemerals("#outreach") == []
+        judged(scene)
 
 
 async def bought_under(trouble: Trouble, nursery: Path, *, dies_at: str = "") -> None:

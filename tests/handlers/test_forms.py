@@ -17,8 +17,10 @@ from pydantic import Field, HttpUrl
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.forms import client_errors, elements_in, typed_state, values_of
 from handlers.slack import forms
+from handlers.slack.messages import answer_lines
+from handlers.slack.words import built, paragraphs
 from providers.accounts import Account
-from providers.action import Action, Done, Effect, Failed, Item, Quote, QuoteLine, from_words, hidden
+from providers.action import Action, Done, Effect, Failed, Item, Outcome, Quote, QuoteLine, from_words, hidden
 from providers.fields import DomainName
 
 Letter = Literal["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
@@ -63,6 +65,10 @@ class MaybeThing(Action, provider="maker", command="thing maybe", title="Maybe",
     when: datetime | None = None
     names: list[str] = Field(default=[])
     note: str = ""
+
+
+def told(outcome: Outcome) -> list[dict[str, Any]]:
+    return built(paragraphs(answer_lines(outcome, None)))
 
 
 ACCOUNTS = [Account("main", "maker", None)]
@@ -177,7 +183,7 @@ class TestThere:
     def test_what_is_not_given_is_what_the_class_says(self) -> None:
         view = forms.form(MaybeThing, "req_1", ACCOUNTS)
 
-        assert forms.read(MaybeThing, ACCOUNTS, filled(view, {})) == forms.Filled(MaybeThing(), "main", "")
+        assert forms.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {})) == forms.Filled(MaybeThing(), "main", "")
 
     def test_a_question_asks_for_no_reason(self) -> None:
         view = shown(forms.form(MaybeThing, "req_1", ACCOUNTS))
@@ -196,7 +202,7 @@ class TestAndBack:
     def test_what_was_put_in_comes_out(self) -> None:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
-        read = forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN))
+        read = forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN))
 
         assert read == forms.Filled(MADE, "main", "Because")
 
@@ -206,12 +212,12 @@ class TestAndBack:
             MakeThing, "req_1", ACCOUNTS, values=MADE.model_dump(mode="python"), account="main", reason="Because"
         )
 
-        assert forms.read(MakeThing, ACCOUNTS, filled(again, {})) == forms.Filled(MADE, "main", "Because")
+        assert forms.read({"maker": MakeThing}, ACCOUNTS, filled(again, {})) == forms.Filled(MADE, "main", "Because")
 
     def test_a_box_that_is_not_ticked(self) -> None:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
-        read = forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN | {"sure": False}))
+        read = forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | {"sure": False}))
 
         assert isinstance(read.action, MakeThing)
         assert read.action.sure is False
@@ -219,7 +225,7 @@ class TestAndBack:
     def test_a_box_ticked_by_default_can_be_emptied(self) -> None:
         view = forms.form(MaybeThing, "req_1", ACCOUNTS)
 
-        read = forms.read(MaybeThing, ACCOUNTS, filled(view, {"sure": False}))
+        read = forms.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {"sure": False}))
 
         assert isinstance(read.action, MaybeThing)
         assert read.action.sure is False
@@ -246,7 +252,7 @@ class TestAndBack:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
         with pytest.raises(forms.FormError) as told:
-            forms.read(MakeThing, ACCOUNTS, filled(view, GIVEN | changed))
+            forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | changed))
 
         assert set(told.value.errors) == set(errors)
         for field, sentence in errors.items():
@@ -258,7 +264,7 @@ class TestAndBack:
         values["account"]["value"]["selected_option"] = {"value": "somebody-elses"}
 
         with pytest.raises(forms.FormError) as told:
-            forms.read(MakeThing, ACCOUNTS, values)
+            forms.read({"maker": MakeThing}, ACCOUNTS, values)
 
         assert told.value.errors == {"size": "Choose one of these.", "account": "Choose one of the accounts."}
 
@@ -289,7 +295,7 @@ class TestAndBack:
     )
     def test_any_shape_is_read_or_refused_in_sentences(self, values: dict[str, Any]) -> None:
         try:
-            forms.read(MakeThing, ACCOUNTS, values)
+            forms.read({"maker": MakeThing}, ACCOUNTS, values)
         except forms.FormError as told:
             errors = told.errors
         else:
@@ -301,7 +307,7 @@ class TestAndBack:
         values = filled(forms.form(MakeThing, "req_1", ACCOUNTS), GIVEN)
         values["page"] = {"value": {"type": "number_input", "value": "99"}}
 
-        read = forms.read(MakeThing, ACCOUNTS, values)
+        read = forms.read({"maker": MakeThing}, ACCOUNTS, values)
 
         assert isinstance(read.action, MakeThing)
         assert read.action.page == 1
@@ -330,12 +336,12 @@ class TestOtherViews:
     def test_an_answer_of_a_thousand_lines(self) -> None:
         items = tuple(Item(name=f"name-{n}" * 20, note="<&>" * 200) for n in range(1000))
 
-        view = shown(forms.answer(MaybeThing(), Done(summary="s" * 5000, items=items), None))
+        view = shown(forms.answer(MaybeThing(), told(Done(summary="s" * 5000, items=items))))
 
         assert "more" in str(view["blocks"][-1])
 
     def test_a_failure_says_what_to_do(self) -> None:
-        view = shown(forms.answer(MaybeThing(), Failed(summary="No.", cure="Ask <again>."), None))
+        view = shown(forms.answer(MaybeThing(), told(Failed(summary="No.", cure="Ask <again>."))))
 
         assert "Ask &lt;again&gt;." in str(view)
 

@@ -13,7 +13,7 @@ from providers.mailin.lenient import Moment, Number, Shape, Text, YesOrNo, one_o
 class User(Shape):
     """Who the account belongs to (endpoint row 19). Personal data: only what the account needs is shown by `repr`."""
 
-    id: Number = None
+    id: Number
     mailboxes_slots: Number = None
     """How many mailboxes the account may have: the only capacity that Mailin tells."""
     username: Text = Field("", repr=False)
@@ -44,7 +44,7 @@ _SERVER_STATES = {"running": ServerState.RUNNING, "stopped": ServerState.STOPPED
 class Server(Shape):
     """A virtual server of the account (endpoint rows 20, 21)."""
 
-    id: Number = None
+    id: Number
     hostname: Text = ""
     public_ip: Text = ""
     state: Annotated[ServerState, one_of(_SERVER_STATES, ServerState.UNKNOWN, "server state")] = ServerState.UNKNOWN

@@ -98,7 +98,7 @@ class AzureStatus(Shape):
 class AzureNameServers(Shape):
     """The name servers to set for an order's domain (endpoint row 71)."""
 
-    state: Annotated[_AzureWord, Field(validation_alias=AliasChoices("status", "state"))] = AzureState.UNKNOWN
+    state: Annotated[_AzureWord, Field(validation_alias=AliasChoices("status", "state"))]
     raw_status: Annotated[Text, Field(validation_alias=RAW_STATUS)] = ""
     name_servers: Annotated[Names, Field(validation_alias=AliasChoices("nameservers", "name_servers"))] = ()
 

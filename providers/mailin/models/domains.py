@@ -67,6 +67,6 @@ class Transfer(Shape):
 class RateLimit(Shape):
     """How much a domain or a mailbox may send (endpoint rows 33, 44): `500 / d`, `50`, `500 / 1h`, None if not said."""
 
-    id: Number = None
+    id: Number
     name: Annotated[Text, Field(validation_alias=AliasChoices("username", "name"))] = ""
     rate_limit: OptionalText = None

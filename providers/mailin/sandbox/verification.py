@@ -65,7 +65,7 @@ class VerificationApi(Api):
         if isinstance(task, Response):
             return task
         told = "Verification complete." if self._at_once else "Verification started."
-        return said(told, 210, **self._single(task, fault), credit_used=task.cost)
+        return JSONResponse({"message": told, **self._single(task, fault), "credit_used": task.cost}, 210)
 
     async def single_result(self, request: Request, fault: Fault | None) -> Response:
         """What came of it. Its price is called `credits_used`."""
