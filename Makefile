@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-page test lint types contract bench pictures pin clean setup
+.PHONY: demo demo-page test lint types contract bench pictures docs pin clean setup
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -26,6 +26,9 @@ test: setup  ## all tests, browser included where there is one
 
 pictures: setup  ## take the README's pictures anew
 	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser.py
+
+docs: setup  ## write docs/actions.md from the catalogue
+	@$(BIN)/python -m bot.reference > docs/actions.md
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
 from providers.action import Action
@@ -56,11 +56,25 @@ class Catalogue:
         """The class behind a command at one provider."""
         return self.variants(command).get(provider)
 
-    def nearest(self, noun: str, verb: str) -> list[str]:
-        """The commands that somebody who typed `noun verb` probably meant, best first, three at most."""
-        verbs = [command.split(maxsplit=1)[1] for command in self.commands(noun)]
+    def search(self, words: Sequence[str]) -> list[type[Action]]:
+        """One action of each command that has all the words in its command, help line or fields. No words: all."""
+        wanted = [word.lower() for word in words]
+        actions = [action for command in self.commands() if (action := self.any_variant(command))]
+        return [action for action in actions if all(word in _searched(action) for word in wanted)]
+
+    def nearest(self, noun: str, verb: str, *, more: Sequence[str] = ()) -> list[str]:
+        """The commands that somebody who typed `noun verb` probably meant, best first, three at most.
+
+        `more` are commands of the noun that are not in the catalogue.
+        """
+        verbs = [command.split(maxsplit=1)[1] for command in (*self.commands(noun), *more)]
         close = difflib.get_close_matches(verb.lower(), verbs, n=3, cutoff=0.5)
         return [f"{noun} {found}" for found in close]
+
+
+def _searched(action: type[Action]) -> str:
+    fields = [f"{name} {field.title or ''} {field.description or ''}" for name, field in action.model_fields.items()]
+    return " ".join([action.command, action.help_line(), *fields]).lower()
 
 
 def registered() -> tuple[Provider, ...]:

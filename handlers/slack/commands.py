@@ -29,7 +29,7 @@ class Commands:
     def __init__(self, front: Front, answers: Answers) -> None:
         self._front = front
         self._answers = answers
-        self._house: Mapping[str, Callable[[AsyncAck, Body], Awaitable[None]]] = {
+        self._house: Mapping[str, Callable[[AsyncAck, Body, list[str]], Awaitable[None]]] = {
             "help": self._help,
             "jobs": self._jobs,
         }
@@ -46,15 +46,18 @@ class Commands:
                 # Cut short, the last name could be another one (acme.co for acme.com), and somebody could buy it.
                 raise Sorry(f"These are {len(text)} characters; at most {LONGEST_INPUT} fit. Nothing was asked.")
             words = _words(text)
-            if noun == "postroom":
-                await self._on_house_command(ack, body, words)
+            verb = words[0].lower() if words else "help"
+            if noun == "postroom" and verb in self._house:
+                await self._house[verb](ack, body, words[1:])
+            elif noun == "postroom":
+                await self._on_action_command(ack, body, asker, f"{noun} {verb}", words[1:])
             elif not self._front.catalogue.commands(noun):
                 await ack(text=_not_yet(noun))
-            elif not words or words[0].lower() == "help":
+            elif verb == "help":
                 await ack()
                 self._front.later(body, self._open_picker(body, noun, asker))
             else:
-                await self._on_action_command(ack, body, asker, f"{noun} {words[0].lower()}", words[1:])
+                await self._on_action_command(ack, body, asker, f"{noun} {verb}", words[1:])
         except Sorry as sorry:
             await ack(text=escape(sorry.sentence))
 
@@ -83,19 +86,10 @@ class Commands:
         await ack()
         self._front.later(body, self._open_form(body, action, asker, words))
 
-    async def _on_house_command(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
-        verb = words[0].lower() if words else "help"
-        answer = self._house.get(verb)
-        if answer is None:
-            close = [known for known in self._house if known.startswith(verb[:1])] or list(self._house)
-            meant = " or ".join(code(f"/postroom {known}") for known in close)
-            await ack(text=f"Postroom does not know {code(f'/postroom {verb}')}. Did you mean {meant}?")
-            return
-        await answer(ack, body)
-
     def _unknown(self, command: str) -> str:
         noun, verb = command.split(maxsplit=1)
-        close = self._front.catalogue.nearest(noun, verb) or self._front.catalogue.commands(noun)
+        house = [f"postroom {known}" for known in self._house] if noun == "postroom" else []
+        close = self._front.catalogue.nearest(noun, verb, more=house) or house or self._front.catalogue.commands(noun)
         meant = " or ".join(code(f"/{found}") for found in close[:3])
         return f"Postroom does not know {code('/' + clip(command, 60))}. Did you mean {meant}? Nothing was asked."
 
@@ -135,21 +129,22 @@ class Commands:
 
     # The house's own commands.
 
-    async def _help(self, ack: AsyncAck, body: Body) -> None:
-        lines = ["*What you can ask Postroom*"]
-        for noun, about in NOUNS.items():
-            commands = self._front.catalogue.commands(noun)
-            if not commands:
-                lines.append(f"{code('/' + noun)} {escape(about)}: not built yet")
-            for command in commands:
-                action = self._front.catalogue.any_variant(command)
-                if action is not None:
-                    lines.append(f"{code(f'/{command} {action.usage()}'.strip())} {escape(action.help_line())}")
-        lines.append(f"{code('/postroom jobs')} What has been asked and is not finished yet.")
-        lines.append("What spends money waits for somebody else's yes; the thread tells how it goes.")
+    async def _help(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
+        """Everything that can be asked; with words, what has them in its command, its help line or its fields."""
+        found = self._front.catalogue.search(words)
+        lines = [f"*What you can ask Postroom{' about ' + escape(' '.join(words)) if words else ''}*"]
+        lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
+        if words and not found:
+            lines.append(f"Nothing has all of these words. {code('/postroom help')} shows everything.")
+        if not words:
+            missing = [noun for noun in NOUNS if not self._front.catalogue.commands(noun)]
+            lines += [f"{code('/' + noun)} {escape(NOUNS[noun])}: not built yet" for noun in missing]
+            lines.append(f"{code('/postroom jobs')} What has been asked and is not finished yet.")
+            lines.append(f"{code('/postroom help buy')} Find what you are looking for by a word.")
+            lines.append("What spends money waits for somebody else's yes; the thread tells how it goes.")
         await ack(text="What you can ask Postroom", blocks=built(paragraphs(lines)))
 
-    async def _jobs(self, ack: AsyncAck, body: Body) -> None:
+    async def _jobs(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
         await ack()
         self._front.later(body, self._tell_jobs(body))
 

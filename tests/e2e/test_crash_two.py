@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from crash_stage import MortalBot, Scene, mortal, set_bare_stage
 
 from bot.sandbox.stage import Pace
 from providers.mailin.sandbox import Fault, Operation
+from storage.sqlite import SqliteDatabase
 
 PATIENT = Pace(first_poll=0.15, max_poll=0.3, job=0.3, lease=10, reconcile_after=1.5)
 """Nobody dies here, so nobody may think so, however busy the machine."""
@@ -44,6 +47,19 @@ async def ends_both(bots: list[MortalBot], how: signal.Signals = signal.SIGTERM)
         assert bot.process is not None
         os.kill(bot.process.pid, how)
     await asyncio.gather(*(bot.process.wait() for bot in living if bot.process is not None))
+
+
+async def test_a_start_waits_for_another_that_is_making_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "postroom.db"
+    maker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    maker.execute("CREATE TABLE half_made (id)")
+    done = threading.Timer(0.3, maker.execute, ["ROLLBACK"])
+    done.start()
+    SqliteDatabase(path).close()
+    done.join()
+    maker.close()
+    assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_the_whole_story_is_told_once(nursery: Path) -> None:

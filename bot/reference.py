@@ -1,0 +1,59 @@
+"""docs/actions.md, written from the catalogue: `python -m bot.reference > docs/actions.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from providers.action import Action, Effect
+from providers.catalogue import NOUNS, Catalogue, built_in, registered
+
+_EFFECTS = {
+    Effect.READ: "answers at once, privately",
+    Effect.WRITE: "runs when asked",
+    Effect.SPEND: "costs money or credits: waits for a decision",
+    Effect.DESTROY: "cannot be undone: waits for a decision",
+    Effect.REVEAL: "shows a credential once, to those who may approve",
+}
+
+
+def actions_page(catalogue: Catalogue) -> str:
+    """The reference of everything people can ask, as Markdown."""
+    return "\n".join([*_head(), *(line for noun in (*NOUNS, "postroom") for line in _noun(catalogue, noun))]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# What can be asked"
+    yield ""
+    yield "Written by `make docs` from the classes themselves; a test fails when it is stale."
+
+
+def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
+    titles = {provider.name: provider.title for provider in registered()}
+    commands = catalogue.commands(noun)
+    if not commands:
+        return
+    yield ""
+    yield f"## /{noun}"
+    for command in commands:
+        for provider, action in catalogue.variants(command).items():
+            yield ""
+            yield f"### `/{f'{command} {action.usage()}'.strip()}` at {titles.get(provider, provider)}"
+            yield ""
+            yield f"{action.help_line()} *{action.effect.value.upper()}: {_EFFECTS[action.effect]}.*"
+            yield from _fields(action)
+
+
+def _fields(action: type[Action]) -> Iterator[str]:
+    shown = [(name, field) for name, field in action.model_fields.items() if not action.is_hidden(name)]
+    if not shown:
+        return
+    yield ""
+    yield "| field | | what it is |"
+    yield "| --- | --- | --- |"
+    for name, field in shown:
+        need = "required" if field.is_required() else "optional"
+        yield f"| {field.title or name} | {need} | {(field.description or '').replace('|', '/')} |"
+
+
+if __name__ == "__main__":
+    print(actions_page(built_in()), end="")
