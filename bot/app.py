@@ -7,9 +7,11 @@ import contextlib
 import logging
 import random
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -47,12 +49,18 @@ DRAIN_SECONDS = 35.0
 """At shutdown: longer than a provider's call may take, so that an orderly stop leaves no unclear outcome."""
 DRAFTS_KEPT = timedelta(days=1)
 CHECKS_TAKE_AT_MOST = timedelta(minutes=10)
+LOOKUPS_AT_ONCE = 1000
+"""Checks and answers that wait for a provider; each account's own pace is what holds them back."""
 SLACK_SECONDS = 10
 _WRONG_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 
 
 class CannotStart(Exception):
     """Why the house does not open, in a sentence with its cure."""
+
+
+class _Stopped(Exception):
+    """Told to stop while still waiting for Slack at the start."""
 
 
 class SystemClock:
@@ -77,6 +85,7 @@ class House:
     asking: Asking
     bolt: AsyncApp
     background: Background
+    lookups: Background
     beats: Beats
     accounts: Mapping[str, Account]
     link: SocketLink | None = field(default=None)
@@ -93,6 +102,7 @@ class House:
         if self.settings.slack.mode == "socket":
             token = self.settings.slack.app_token
             assert token is not None  # the settings hold it
+            await _try_app_token(self.client, token.get_secret_value())
             self.link = SocketLink(self.bolt, token.get_secret_value(), self.client)
             self.beats.add("socket", self.link.supervise, OFTEN)
             await self.link.connect()
@@ -118,7 +128,7 @@ class House:
         """Stop listening, finish what was begun, keep the rest for the next start."""
         if self.link is not None:
             await self.link.close()
-        await self.background.drain(5)
+        await asyncio.gather(self.background.drain(5), self.lookups.drain(5))
         await self.beats.stop(5)
         await asyncio.gather(self.requests.executions.drain(DRAIN_SECONDS), self.jobs.looks.drain(DRAIN_SECONDS))
         with contextlib.suppress(Exception):
@@ -150,8 +160,9 @@ async def build(
     clock: Clock,
     chance: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stopping: asyncio.Event | None = None,
 ) -> AsyncIterator[House]:
-    """Put the house together and take it apart again. Raises CannotStart when Slack refuses the bot token.
+    """Put the house together and take it apart again. Raises CannotStart, or ends the wait for Slack at `stopping`.
 
     `clock`, `chance` (a random number in [0, 1)) and `sleep` (how providers' calls wait for their turn) are passed in
     so that tests need neither luck nor patience.
@@ -163,7 +174,7 @@ async def build(
     async with contextlib.AsyncExitStack() as stack:
         for account in accounts.values():
             stack.push_async_callback(account.client.aclose)
-        store = Store(SqliteDatabase(settings.database))
+        store = Store(_opened(settings.database))
         stack.callback(store.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         token = settings.slack.bot_token.get_secret_value()
@@ -171,7 +182,7 @@ async def build(
         client = AsyncWebClient(
             token=token, base_url=settings.slack.api_url, session=session, timeout=SLACK_SECONDS, retry_handlers=[]
         )
-        me = await _who_am_i(client)
+        me = await _who_am_i(client, stopping or asyncio.Event())
         yield _assemble(settings, clock=clock, chance=chance, accounts=accounts, store=store, client=client, me=me)
 
 
@@ -209,8 +220,8 @@ def _assemble(
         store=store, requests=requests, times=times, clock=clock, chance=chance, changed=lambda: beats.wake("jobs")
     )
     messages = Messages(requests)
-    background = Background()
-    front = Front(requests, catalogue, accounts, messages, background, client, str(me.team_id))
+    background, lookups = Background(), Background(at_once=LOOKUPS_AT_ONCE)
+    front = Front(requests, catalogue, accounts, messages, background, lookups, client, str(me.team_id))
     bolt = _bolt(settings, client, me)
     asking = listen(bolt, front)
     return House(
@@ -224,6 +235,7 @@ def _assemble(
         asking=asking,
         bolt=bolt,
         background=background,
+        lookups=lookups,
         beats=beats,
         accounts=accounts,
     )
@@ -249,12 +261,22 @@ def _bolt(settings: Settings, client: AsyncWebClient, me: AuthorizeResult) -> As
     )
 
 
+def _opened(path: Path) -> SqliteDatabase:
+    try:
+        return SqliteDatabase(path)
+    except (sqlite3.Error, OSError) as error:
+        raise CannotStart(
+            f"The database {path} cannot be opened ({error}), so Postroom did not start. "
+            "Set POSTROOM_DATABASE to a file in a folder that Postroom may write to."
+        ) from None
+
+
 def _not_about_our_own_way(record: logging.LogRecord) -> bool:
     """Bolt warns that it will not use the token it finds in the environment. It is not meant to."""
     return "will be unused" not in record.getMessage() and "will be ignored" not in record.getMessage()
 
 
-async def _who_am_i(client: AsyncWebClient) -> AuthorizeResult:
+async def _who_am_i(client: AsyncWebClient, stopping: asyncio.Event) -> AuthorizeResult:
     """`auth.test`, patiently while Slack is away. Raises CannotStart when the token is refused."""
     wait = 1.0
     while True:
@@ -271,23 +293,41 @@ async def _who_am_i(client: AsyncWebClient) -> AuthorizeResult:
             log.warning("slack_away", error=slack_error(error), again_in_seconds=wait)
         else:
             return AuthorizeResult.from_auth_test_response(auth_test_response=answer, bot_token=client.token)
-        await asyncio.sleep(wait)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), wait)
+            raise _Stopped
         wait = min(wait * 2, 60)
+
+
+async def _try_app_token(client: AsyncWebClient, token: str) -> None:
+    """`apps.connections.open` once: with a wrong token the socket client would try for ever and say nothing plain."""
+    try:
+        await client.apps_connections_open(app_token=token)
+    except SlackApiError as error:
+        if slack_error(error) in _WRONG_TOKEN:
+            raise CannotStart(
+                f"Slack refuses the app token ({slack_error(error)}), so Postroom did not start. Set SLACK_APP_TOKEN "
+                "to an app-level token with connections:write; `postroom doctor` tells more."
+            ) from None
+        log.warning("slack_away", error=slack_error(error))
+    except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+        log.warning("slack_away", error=slack_error(error))
 
 
 async def run(settings: Settings, stopping: asyncio.Event, *, clock: Clock | None = None) -> None:
     """Run until `stopping` is set. Raises CannotStart."""
-    async with build(settings, clock or SystemClock()) as house:
-        async with _serving(house):
-            starting = asyncio.create_task(house.start())
-            waiting = asyncio.create_task(stopping.wait())
-            await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-                await waiting
-            starting.cancel()
-            waiting.cancel()
-        await house.stop()
+    with contextlib.suppress(_Stopped):
+        async with build(settings, clock or SystemClock(), stopping=stopping) as house:
+            async with _serving(house):
+                starting = asyncio.create_task(house.start())
+                waiting = asyncio.create_task(stopping.wait())
+                await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+                if starting.done():
+                    starting.result()
+                    await waiting
+                starting.cancel()
+                waiting.cancel()
+            await house.stop()
 
 
 @contextlib.asynccontextmanager

@@ -68,6 +68,7 @@ def _run() -> None:
 def _doctor() -> None:
     from bot.app import SystemClock  # noqa: PLC0415
     from bot.doctor import VerifiesCredentials, diagnose, print_report  # noqa: PLC0415
+    from bot.logs import configure_logging  # noqa: PLC0415
 
     @contextlib.asynccontextmanager
     async def opened(name: str, its: AccountSettings) -> AsyncIterator[VerifiesCredentials]:
@@ -80,6 +81,8 @@ def _doctor() -> None:
     settings: Settings | SettingsError
     try:
         settings = load_settings(os.environ, account_types=account_types())
+        quiet = settings.logging.model_copy(update={"level": "error"})  # the report says it in words
+        configure_logging(quiet, sys.stderr, settings.secrets())
     except SettingsError as error:
         settings = error
     checks = asyncio.run(diagnose(settings, opened))

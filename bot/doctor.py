@@ -32,14 +32,14 @@ DATABASE_TIMEOUT_SECONDS = 5
 
 SCOPES: Mapping[str, str] = {
     "commands": "to be asked: slash commands, forms and buttons",
-    "chat:write": "to answer: the thread of a request, the decision card, the digest",
+    "chat:write": "to answer: the thread of a request, and the card for those who decide",
     "channels:history": "to look whether a message arrived before posting it again, in public channels",
     "groups:history": "to look whether a message arrived before posting it again, in private channels",
     "channels:read": "to see whether the bot is in a public channel, and the channel's name",
     "groups:read": "to see whether the bot is in a private channel, and the channel's name",
     "im:history": "to look whether a message arrived before posting it again, in a person's direct messages",
     "im:write": "to tell the story in person where somebody asked in a channel without the bot",
-    "users:read": "to see whether a person is still active, and from here",
+    "users:read": "to name people in windows, and to examine whether an approver is active and from here",
     "usergroups:read": "to see who is in a user group that may approve",
 }
 """The bot scopes Postroom uses, each with its use. manifest.yml asks for exactly these."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from providers.action import Action, Effect
-from providers.catalogue import NOUNS, Catalogue, built_in, registered
+from providers.catalogue import NOUNS, Catalogue, built_in
 
 _EFFECTS = {
     Effect.READ: "answers at once, privately",
@@ -18,7 +18,7 @@ _EFFECTS = {
 
 def actions_page(catalogue: Catalogue) -> str:
     """The reference of everything people can ask, as Markdown."""
-    return "\n".join([*_head(), *(line for noun in (*NOUNS, "postroom") for line in _noun(catalogue, noun))]) + "\n"
+    return "\n".join([*_head(), *(line for noun in NOUNS for line in _noun(catalogue, noun))]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -28,7 +28,6 @@ def _head() -> Iterator[str]:
 
 
 def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
-    titles = {provider.name: provider.title for provider in registered()}
     commands = catalogue.commands(noun)
     if not commands:
         return
@@ -37,7 +36,7 @@ def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
     for command in commands:
         for provider, action in catalogue.variants(command).items():
             yield ""
-            yield f"### `/{f'{command} {action.usage()}'.strip()}` at {titles.get(provider, provider)}"
+            yield f"### `/{f'{command} {action.usage()}'.strip()}` at {catalogue.titles.get(provider, provider)}"
             yield ""
             yield f"{action.help_line()} *{action.effect.value.upper()}: {_EFFECTS[action.effect]}.*"
             yield from _fields(action)

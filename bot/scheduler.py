@@ -83,14 +83,11 @@ class Beats:
     def late(self) -> list[str]:
         """The beats that should have run to their end by now and have not."""
         now = self._clock.now()
-        grace = timedelta(seconds=15)
         return [
-            b.name for b in self._beats.values() if b.last is not None and now - b.last > LATE_AFTER * b.every + grace
+            beat.name
+            for beat in self._beats.values()
+            if beat.last is not None and now - beat.last > LATE_AFTER * beat.every + LATE_GRACE
         ]
-
-    def failures(self) -> dict[str, int]:
-        """How often each beat has raised since the start."""
-        return {beat.name: beat.failures for beat in self._beats.values()}
 
     async def stop(self, seconds: float) -> None:
         """Let running beats come to their end, for at most `seconds`."""

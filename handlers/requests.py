@@ -200,9 +200,11 @@ class Requests:
         assert draft.checking_since is not None
         await self._store.check_shown(draft.id, checking_since=draft.checking_since)
 
-    async def submit(self, draft_id: str, by: str) -> Request:
-        """The requester confirms what was shown. On disk when this returns. Raises Sorry."""
-        request = await self._store.submit(draft_id, by=by, asking=self._asking, now=self._clock.now())
+    async def submit(self, draft_id: str, by: str, *, seen: str) -> Request:
+        """The requester confirms what was shown (`seen`: its fingerprint). On disk when this returns. Raises Sorry."""
+        request = None
+        if len(seen) >= SEEN:
+            request = await self._store.submit(draft_id, by=by, seen=seen, asking=self._asking, now=self._clock.now())
         if request is None:
             await self.own_draft(draft_id, by)  # says what is wrong with it, if anything is
             raise Sorry("This form was changed or sent from another window, so nothing was asked. Open a fresh one.")
@@ -212,7 +214,7 @@ class Requests:
     async def submit_checked(self, draft: Request) -> Request:
         """What needs no second look is asked as soon as it was checked, for the one who sent the form. Raises Sorry."""
         await self._store.check_shown(draft.id, checking_since=draft.checking_since or draft.updated_at)
-        return await self.submit(draft.id, draft.requester)
+        return await self.submit(draft.id, draft.requester, seen=draft.fingerprint)
 
     # Revealing: shown once, never stored.
 
@@ -304,12 +306,14 @@ class Requests:
             self._accounts_running.discard(account)
         self._changed()
 
-    async def _execute_apart(self, request: Request) -> None:
+    async def _execute_apart(self, request: Request) -> bool:
         """One request that cannot be run now must not keep back those behind it; the next beat tries it again."""
         try:
             await self.execute(request)
         except Exception:
             log.exception("request_not_run", request_id=request.id, account=request.account)
+            return False
+        return True
 
     async def execute(self, request: Request) -> None:
         """Send what was approved, at most once: the intent is on disk before the call, the outcome after it."""

@@ -8,8 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
 from providers.action import Action
+from providers.instantly.provider import instantly
+from providers.mailapi.provider import mailapi
 from providers.mailin.provider import mailin
 from providers.provider import Provider
+from providers.scaledmail.provider import scaledmail
+from providers.smailor.provider import smailor
 
 NOUNS: Mapping[str, str] = {
     "domain": "Domains: buy, check and list them",
@@ -17,6 +21,7 @@ NOUNS: Mapping[str, str] = {
     "prewarm": "Pre-warmed inboxes",
     "verify": "List verification",
     "campaign": "Campaigns",
+    "postroom": "Accounts, orders, templates and what else belongs to a provider",
 }
 """What people can ask about, in the order of the help text. Each is a slash command of the manifest."""
 
@@ -27,7 +32,9 @@ RESERVED_FIELDS = frozenset({"account", "reason"})
 class Catalogue:
     """The actions people can ask for, found by what they typed."""
 
-    def __init__(self, actions: Iterable[type[Action]]) -> None:
+    def __init__(self, actions: Iterable[type[Action]], titles: Mapping[str, str] | None = None) -> None:
+        """`titles` are the providers' names as people read them."""
+        self.titles = dict(titles or {})
         self._by_command: dict[str, dict[str, type[Action]]] = {}
         for action in actions:
             clash = RESERVED_FIELDS & set(action.model_fields)
@@ -79,12 +86,16 @@ def _searched(action: type[Action]) -> str:
 
 def registered() -> tuple[Provider, ...]:
     """Every provider of this version. A new one is a folder of its own and a line here."""
-    return (mailin(),)
+    return (mailin(), scaledmail(), smailor(), instantly(), mailapi())
 
 
 def built_in() -> Catalogue:
     """The catalogue of everything this version of Postroom can do."""
-    return Catalogue(action for provider in registered() for action in provider.actions)
+    providers = registered()
+    return Catalogue(
+        (action for provider in providers for action in provider.actions),
+        {provider.name: provider.title for provider in providers},
+    )
 
 
 def account_types() -> dict[str, type[AccountSettings]]:

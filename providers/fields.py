@@ -41,7 +41,25 @@ def parse_domain(typed: str) -> str:
     labels = name.split(".")
     if len(labels) < 2 or not all(_LABEL.match(label) for label in labels) or labels[-1].isdigit():
         raise problem(f"“{shown}” is not a domain name. A domain looks like acme-mail.com.")
+    if any(label.startswith("xn--") and not _is_international(label) for label in labels):
+        raise problem(f"“{shown}” is not a domain name: what follows its xn-- stands for nothing.")
     return name
+
+
+def in_letters(name: str) -> str:
+    """An internationalised name as people write it: `xn--bcher-kva.com` is `bücher.com`. Others as they are."""
+    try:
+        return idna.decode(name)
+    except (idna.IDNAError, UnicodeError):
+        return name
+
+
+def _is_international(label: str) -> bool:
+    try:
+        idna.decode(label)
+    except (idna.IDNAError, UnicodeError):
+        return False
+    return True
 
 
 def split_list(value: Any) -> Any:

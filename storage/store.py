@@ -162,26 +162,34 @@ class Store:
     # Decisions.
 
     async def submit(
-        self, request_id: str, *, by: str, asking: Callable[[Request], tuple[RequestState, Telling]], now: datetime
+        self,
+        request_id: str,
+        *,
+        by: str,
+        seen: str,
+        asking: Callable[[Request], tuple[RequestState, Telling]],
+        now: datetime,
     ) -> Request | None:
         """The requester confirms what was shown: the draft becomes a request. Only a draft that passed its check.
+
+        `seen` is the beginning of the fingerprint that was shown; a draft that was changed since has another.
 
         `asking` says of the draft where it goes and what is told. It runs inside the transaction, so that nothing has
         to be read before; what it raises is raised here, and nothing is changed.
         """
-        passed = "requester = :by AND fingerprint <> ''"
+        passed = "requester = :by AND :seen <> '' AND substr(fingerprint, 1, length(:seen)) = :seen"
 
         def change(db: Database) -> Request | None:
             draft = _one(
                 db, f"SELECT * FROM requests WHERE id = :id AND state = 'draft' AND {passed}",  # noqa: S608 (ours)
-                {"id": request_id, "by": by},
+                {"id": request_id, "by": by, "seen": seen},
             )  # fmt: skip
             if draft is None:
                 return None
             to, telling = asking(draft)
             return _move(
                 db, request_id, [RequestState.DRAFT], to, fact=telling.fact, messages=telling.messages, now=now,
-                where=passed, by=by,
+                where=passed, by=by, seen=seen,
             )  # fmt: skip
 
         return await self._write(change)
@@ -247,10 +255,6 @@ class Store:
         return await self._write(change)
 
     # Execution: at most once.
-
-    async def approved(self) -> list[Request]:
-        """What may run now, oldest decision first."""
-        return await self._requests("SELECT * FROM requests WHERE state = 'approved' ORDER BY updated_at LIMIT 100")
 
     async def approved_of(self, account: str) -> list[Request]:
         """What may run now with one account, oldest decision first."""
@@ -435,6 +439,23 @@ class Store:
                     "forget": forget_ts,
                 },
             )  # fmt: skip
+
+        await self._write(change)
+
+    async def move_thread(self, request_id: str, channel: str, now: datetime) -> None:
+        """The thread's channel is closed to us: its story goes on in `channel`, beginning with its first message."""
+
+        def change(db: Database) -> None:
+            db.execute(
+                "UPDATE messages SET channel = :channel, ts = '', posted_in = '', begun = 0, wanted = wanted + 1,"
+                " lease_until = '', due_at = :now WHERE request_id = :id AND kind = 'parent'",
+                {"channel": channel, "now": _text(now), "id": request_id},
+            )
+            db.execute(
+                "UPDATE messages SET channel = :channel, begun = 0, lease_until = '', due_at = :now"
+                " WHERE request_id = :id AND kind = 'note' AND sent < wanted",
+                {"channel": channel, "now": _text(now), "id": request_id},
+            )
 
         await self._write(change)
 

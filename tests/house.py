@@ -158,6 +158,7 @@ class House:
         inside = self.inside
         for _ in range(ROUNDS):
             await inside.background.settled()
+            await inside.lookups.settled()
             await inside.requests.settle_lapsed()
             await inside.requests.run_approved()
             await inside.requests.executions.settled()
@@ -187,7 +188,7 @@ class House:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _is_busy(self) -> bool:
-        if await self.inside.store.approved():
+        if await self.inside.store.accounts_with_approved():
             return True
         due = await self._next_due()
         return due is not None and due <= self.clock.now()
@@ -393,6 +394,7 @@ async def _running(settings: Settings, clock: HandClock, slack: Workspace) -> As
         finally:
             await inside.link.close()
             await inside.background.drain(0)
+            await inside.lookups.drain(0)
 
 
 @contextlib.asynccontextmanager

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 import re
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -37,6 +39,7 @@ OWNED = ("acme-news.com", "acme-team.co")
 PLAYED = Pace(spacing=0.05, first_poll=0.4, max_poll=1.0, job=4.0, lease=2.0)
 CLICKED = Pace(spacing=0.3, first_poll=1.0, max_poll=3.0, job=12.0, lease=10.0, reconcile_after=10.0)
 PATIENCE = 20.0
+RESTART_SECONDS = 2.0
 QUIET = 0.25
 """Seconds without a word after which the next person speaks."""
 INDENT = 29
@@ -50,10 +53,10 @@ def demo(*, page: bool, port: int) -> int:
     """Play the story, or with `page` go straight to clicking. Returns the process's exit code."""
     console = Console(highlight=False)
     logging.disable(logging.CRITICAL)  # of the servers played here; the bot is a process of its own, with its own log
-    at_terminal = sys.stdin.isatty() and console.is_terminal
+    stay = page or (sys.stdin.isatty() and console.is_terminal)
     try:
-        return asyncio.run(_demo(console, page=page, port=port if page or at_terminal else 0, stay=page or at_terminal))
-    except KeyboardInterrupt:
+        return asyncio.run(_until_told(_demo(console, page=page, port=port if stay else 0, stay=stay)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("\nGoodbye. Nothing is left running, and nothing was bought anywhere.")
         return 0
     except OSError as error:
@@ -64,11 +67,21 @@ def demo(*, page: bool, port: int) -> int:
 def slash_commands() -> list[SlashCommand]:
     """What the page's composer offers after a slash: the commands of the manifest, with what may follow."""
     catalogue = built_in()
-    offered = [
-        SlashCommand(f"/{noun}", "|".join(c.split()[1] for c in catalogue.commands(noun)), about)
+    house = {"postroom": ["help", "jobs"]}
+    return [
+        SlashCommand(
+            f"/{noun}", "|".join([*house.get(noun, []), *(c.split()[1] for c in catalogue.commands(noun))]), about
+        )
         for noun, about in NOUNS.items()
     ]
-    return [*offered, SlashCommand("/postroom", "help|jobs", "What can be asked, and what is not finished")]
+
+
+async def _until_told(played: Coroutine[Any, Any, int]) -> int:
+    """A SIGTERM ends it like Ctrl-C: the bot's process and its folder must not stay behind."""
+    playing = asyncio.ensure_future(played)
+    with contextlib.suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    return await playing
 
 
 async def _demo(console: Console, *, page: bool, port: int, stay: bool) -> int:
@@ -91,8 +104,17 @@ async def _demo(console: Console, *, page: bool, port: int, stay: bool) -> int:
             elif not await _started(console, stage):
                 return 1
             _invite(console, stage, page=page)
-            await asyncio.Event().wait()
+            await _kept_running(console, stage)
     return 0
+
+
+async def _kept_running(console: Console, stage: Stage) -> NoReturn:
+    """Whoever kills the bot to see what happens shall see it: it is started again, with what it remembers."""
+    while True:
+        await stage.bot.died()
+        console.print("The bot's process has ended. Starting it again, on the same database …")
+        await asyncio.sleep(RESTART_SECONDS)
+        await stage.bot.start()
 
 
 def _invite(console: Console, stage: Stage, *, page: bool) -> None:

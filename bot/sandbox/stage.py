@@ -202,7 +202,7 @@ class Stage:
 
 def installed() -> App:
     """The app as manifest.yml installs it: its scopes and its slash commands, no more."""
-    return App(scopes=frozenset(SCOPES), commands=frozenset(f"/{noun}" for noun in (*NOUNS, "postroom")))
+    return App(scopes=frozenset(SCOPES), commands=frozenset(f"/{noun}" for noun in NOUNS))
 
 
 @contextlib.asynccontextmanager

@@ -46,14 +46,14 @@ class Answers:
             told = await self._answer(action, account)
             await self._front.tell(body, told.text, blocks=told.rich, otherwise=told.simple)
 
-        self._front.later(body, answer())
+        self._front.later(body, answer(), asks_provider=True)
 
     async def in_form(self, ack: AsyncAck, body: Body, action: Action, account: Account) -> None:
         """Answer a form in its own place. Raises Sorry when this person may not see it."""
         if action.effect is Effect.REVEAL:
             await self._front.requests.may_reveal(self._front.asker(body).user, action, account.name)
         await ack(response_action="update", view=forms.checking(type(action), "Asking the provider …"))
-        self._front.later(body, self._answer_in_view(body, action, account))
+        self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
 
     async def page(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Another page of a listing, in the place of this one."""
@@ -61,14 +61,14 @@ class Answers:
         action, account = self._read_page(value)
         await ack()
         if body.get("view"):
-            self._front.later(body, self._answer_in_view(body, action, account))
+            self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
             return
 
         async def show() -> None:
             told = await self._answer(action, account)
             await self._front.replace(body, told.text, told.rich, otherwise=told.simple)
 
-        self._front.later(body, show())
+        self._front.later(body, show(), asks_provider=True)
 
     async def _answer_in_view(self, body: Body, action: Action, account: Account) -> None:
         try:

@@ -11,7 +11,7 @@ import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 
-from handlers.requests import Review, Sorry
+from handlers.requests import SEEN, Review, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers
 from handlers.slack.front import EXPIRED, Body, Front, is_closed, slack_error
@@ -20,6 +20,10 @@ from providers.action import Action, Effect
 from storage.records import Request
 
 log = structlog.get_logger(__name__)
+
+
+MANY = 10
+"""Names whose check takes so long that the person is told."""
 
 
 class Asking:
@@ -51,7 +55,7 @@ class Asking:
             await ack(response_action="update", view=forms.notice("Postroom", sorry.sentence))
         else:
             await ack(response_action="update", view=forms.checking(type(action), _waiting_for(action)))
-            self._front.later(body, self._check(filled_draft))
+            self._front.later(body, self._check(filled_draft), asks_provider=True)
 
     async def change_account(self, ack: AsyncAck, body: Body) -> None:
         """Another account was chosen, and its provider asks for other things: the form is drawn anew, as typed."""
@@ -118,7 +122,7 @@ class Asking:
     async def resume_checks(self, drafts: list[Request]) -> None:
         """Take up the checks of a process that died: their forms still say "checking"."""
         for draft in drafts:
-            self._front.background.spawn(self._check(draft))
+            self._front.lookups.spawn(self._check(draft))
 
     # The review.
 
@@ -146,6 +150,7 @@ class Asking:
         return forms.review(
             review.action,
             review.draft.id,
+            seen=review.draft.fingerprint[:SEEN],
             account=review.draft.account,
             reason=review.draft.reason,
             quote=review.quote,
@@ -173,7 +178,8 @@ class Asking:
         view = body["view"]
         try:
             asker = self._front.asker(body)
-            await self._front.requests.submit(str(view.get("private_metadata") or ""), asker.user)
+            draft_id, _, seen = str(view.get("private_metadata") or "").partition(":")
+            await self._front.requests.submit(draft_id, asker.user, seen=seen)
         except Sorry as sorry:
             await ack(response_action="update", view=forms.notice("Postroom", sorry.sentence))
         else:
@@ -224,5 +230,8 @@ def _placed(errors: Mapping[str, str], view: Mapping[str, Any]) -> dict[str, str
 def _waiting_for(action: Action) -> str:
     count = len(action.subjects())
     if action.effect is Effect.SPEND and count:
-        return f"Asking the provider about {'these names' if count > 1 else 'this name'} …"
+        patience = (
+            " Many names take a few minutes: the provider is asked about one after the other." if count > 5 else ""
+        )
+        return f"Asking the provider about {f'these {count} names' if count > 1 else 'this name'} …{patience}"
     return "Asking the provider …"

@@ -53,6 +53,8 @@ class Commands:
                 await self._on_action_command(ack, body, asker, f"{noun} {verb}", words[1:])
             elif not self._front.catalogue.commands(noun):
                 await ack(text=_not_yet(noun))
+            elif not self._front.commands(noun):
+                await ack(text=self._no_account(noun))
             elif verb == "help":
                 await ack()
                 self._front.later(body, self._open_picker(body, noun, asker))
@@ -68,7 +70,7 @@ class Commands:
             return
         accounts = self._front.accounts_for(command)
         if not accounts:
-            await ack(text=f"No account in Postroom's settings can do {code('/' + command)}. Nothing was asked.")
+            await ack(text=self._no_account(command))
             return
         action = self._front.catalogue.action(command, accounts[0].provider) or action
         if action.effect is Effect.READ and len(accounts) == 1:
@@ -85,6 +87,16 @@ class Commands:
                 return
         await ack()
         self._front.later(body, self._open_form(body, action, asker, words))
+
+    def _no_account(self, command: str) -> str:
+        """Nobody can do it here; who could, if the operator had an account there."""
+        commands = [command] if " " in command else self._front.catalogue.commands(command)
+        providers = {name for one in commands for name in self._front.catalogue.variants(one)}
+        at = " or ".join(sorted(self._front.catalogue.titles.get(name, name) for name in providers))
+        return (
+            f"No account in Postroom's settings can do {code('/' + command)}. Nothing was asked. "
+            f"It needs an account at {escape(at)}: whoever runs Postroom can add one."
+        )
 
     def _unknown(self, command: str) -> str:
         noun, verb = command.split(maxsplit=1)
@@ -103,7 +115,7 @@ class Commands:
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
     async def _open_picker(self, body: Body, noun: str, asker: Asker) -> None:
-        actions = [self._front.catalogue.any_variant(command) for command in self._front.catalogue.commands(noun)]
+        actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
         view = forms.picker(noun, [action for action in actions if action], asker.channel)
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
@@ -131,18 +143,22 @@ class Commands:
 
     async def _help(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
         """Everything that can be asked; with words, what has them in its command, its help line or its fields."""
-        found = self._front.catalogue.search(words)
+        possible = self._front.commands()
+        found = [one for one in self._front.catalogue.search(words) if one.command in possible]
         lines = [f"*What you can ask Postroom{' about ' + escape(' '.join(words)) if words else ''}*"]
         lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
         if words and not found:
             lines.append(f"Nothing has all of these words. {code('/postroom help')} shows everything.")
         if not words:
-            missing = [noun for noun in NOUNS if not self._front.catalogue.commands(noun)]
-            lines += [f"{code('/' + noun)} {escape(NOUNS[noun])}: not built yet" for noun in missing]
+            missing = [noun for noun in NOUNS if noun != "postroom" and not self._front.commands(noun)]
+            lines += [f"{code('/' + noun)} {escape(NOUNS[noun])}: {self._why_not(noun)}" for noun in missing]
             lines.append(f"{code('/postroom jobs')} What has been asked and is not finished yet.")
             lines.append(f"{code('/postroom help buy')} Find what you are looking for by a word.")
             lines.append("What spends money waits for somebody else's yes; the thread tells how it goes.")
         await ack(text="What you can ask Postroom", blocks=built(paragraphs(lines)))
+
+    def _why_not(self, noun: str) -> str:
+        return "no account for it" if self._front.catalogue.commands(noun) else "not built yet"
 
     async def _jobs(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
         await ack()
@@ -176,6 +192,6 @@ def _not_yet(noun: str) -> str:
     if about is None:
         return f"Postroom does not know {code('/' + noun)}. {code('/postroom help')} shows what can be asked."
     return (
-        f"{escape(about)} cannot be asked for yet: this version of Postroom does not have it. "
+        f"{escape(about)} cannot be asked for yet: this version of Postroom cannot do that. "
         f"{code('/postroom help')} shows what can be asked already."
     )

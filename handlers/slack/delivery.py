@@ -166,11 +166,9 @@ class Delivery:
             log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
             await self._store.message_postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
         elif word in _NO_WAY_IN and message.kind is not MessageKind.CARD and not message.channel.startswith("U"):
-            # Somebody asked where Postroom is not a member: the story is then told to them in person.
+            # Postroom is not, or no longer, a member there: the story is then told to the asker in person.
             log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)
-            await self._store.message_postponed(
-                message, due_at=self._clock.now(), maybe_posted=False, channel=owed.request.requester
-            )
+            await self._store.move_thread(message.request_id, owed.request.requester, self._clock.now())
         else:
             maybe = word in _MAYBE_DONE or error.response.status_code >= 500
             if message.kind is MessageKind.CARD and not message.ts and not maybe:

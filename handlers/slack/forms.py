@@ -149,9 +149,19 @@ def checking(action: type[Action], what: str) -> View:
 
 
 def review(
-    action: Action, draft_id: str, *, account: str, reason: str, quote: Quote | None, approvers: Sequence[str]
+    action: Action,
+    draft_id: str,
+    *,
+    seen: str,
+    account: str,
+    reason: str,
+    quote: Quote | None,
+    approvers: Sequence[str],
 ) -> View:
-    """What will be asked, at what price, and of whom: the last look before it is sent."""
+    """What will be asked, at what price, and of whom: the last look before it is sent.
+
+    `seen` is the beginning of the draft's fingerprint: confirming confirms this and nothing else.
+    """
     blocks: list[sb.Block] = [
         section(f"*{escape(clip(action.headline(), 200))}* · account `{escape(account)}`"),
         *paragraphs(quote_lines(quote)),
@@ -167,7 +177,9 @@ def review(
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
     submit = "Ask for approval" if action.effect.needs_decision else "Do it"
-    return _modal(action.title, blocks, callback_id="review", metadata=draft_id, submit=submit, close="Not now")
+    return _modal(
+        action.title, blocks, callback_id="review", metadata=f"{draft_id}:{seen}", submit=submit, close="Not now"
+    )
 
 
 def answer(action: Action, blocks: Sequence[dict[str, Any]]) -> View:

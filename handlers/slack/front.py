@@ -32,13 +32,17 @@ FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this f
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The parts that the listeners work with, put together once in `bot/app.py`. `team` is our own workspace's id."""
+    """The parts that the listeners work with, put together once in `bot/app.py`. `team` is our own workspace's id.
+
+    `background` is for what Slack does for us at once, `lookups` for what waits for a provider.
+    """
 
     requests: Requests
     catalogue: Catalogue
     accounts: Mapping[str, Account]
     messages: Messages
     background: Background
+    lookups: Background
     client: AsyncWebClient
     team: str
 
@@ -47,17 +51,24 @@ class Front:
         able = self.catalogue.variants(command)
         return [account for account in self.accounts.values() if account.provider in able]
 
+    def commands(self, noun: str = "") -> list[str]:
+        """The commands of a noun, or all, that some account of the settings can do."""
+        return [command for command in self.catalogue.commands(noun) if self.accounts_for(command)]
+
     def accounts_differ(self, command: str) -> bool:
         """Whether the accounts that can do a command are at providers that ask for different things."""
         return len({self.catalogue.action(command, account.provider) for account in self.accounts_for(command)}) > 1
 
-    def later(self, body: Body, work: Coroutine[Any, Any, None]) -> None:
-        """Go on after Slack was answered; whoever sent `body` is told if it comes to nothing."""
+    def later(self, body: Body, work: Coroutine[Any, Any, None], *, asks_provider: bool = False) -> None:
+        """Go on after Slack was answered; whoever sent `body` is told if it comes to nothing.
+
+        What `asks_provider` may take minutes, at the provider's pace: it must not keep forms and answers waiting.
+        """
 
         async def tell(error: Exception) -> None:
             await self.sorry(body, error)
 
-        self.background.spawn(work, tell)
+        (self.lookups if asks_provider else self.background).spawn(work, tell)
 
     def asker(self, body: Body) -> Asker:
         """Who sent this payload, from where. Raises Sorry for people of other workspaces."""

@@ -34,7 +34,7 @@ class Home:
         blocks.append(sb.HeaderBlock(plain("What you can ask", 150)))
         lines = []
         for noun in NOUNS:
-            for command in self._front.catalogue.commands(noun):
+            for command in self._front.commands(noun):
                 action = self._front.catalogue.any_variant(command)
                 if action is not None:
                     lines.append(f"{code(f'/{command} {action.usage()}'.strip())} {escape(action.help_line())}")

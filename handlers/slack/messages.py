@@ -21,6 +21,7 @@ from handlers.slack.words import (
     escape,
     moment,
     money,
+    named,
     paragraphs,
     person,
     place,
@@ -47,6 +48,9 @@ _STATES = {
     ItemState.NOT_DONE: "not bought",
     ItemState.UNKNOWN: "not known",
 }
+
+
+_STATES_OF_WORK = _STATES | {ItemState.BOUGHT: "accepted", ItemState.NOT_DONE: "not done"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ class Messages:
         outcome = _outcome(request.outcome)
         items = () if outcome is None or isinstance(outcome, Pending) else outcome.items
         if items:
-            return [item_line(item) for item in items]
+            return _item_lines(request, items)
         return quote_lines(request.quote)
 
     def _decision_buttons(self, request: Request, cost: str) -> sb.ActionsBlock:
@@ -214,10 +218,11 @@ class Messages:
         return [section(ask), sb.ActionsBlock(buttons, block_id="settle")]
 
 
-def item_line(item: Item) -> str:
-    """One line of an answer or a result."""
-    told = ", ".join(filter(None, [_STATES.get(item.state, ""), escape(clip(item.note, 300))]))
-    return f"{_MARKS[item.state]} {code(item.name)}{' — ' + told if told else ''}"
+def item_line(item: Item, *, bought: bool = True) -> str:
+    """One line of an answer or a result; `bought`: whether it was about buying something."""
+    state = _STATES.get(item.state, "") if bought else _STATES_OF_WORK.get(item.state, "")
+    told = ", ".join(filter(None, [state, escape(clip(item.note, 300))]))
+    return f"{_MARKS[item.state]} {named(item.name)}{' — ' + told if told else ''}"
 
 
 def quote_lines(quote: Json | Quote | None) -> list[str]:
@@ -225,7 +230,7 @@ def quote_lines(quote: Json | Quote | None) -> list[str]:
     read = _quote(quote)
     if read is None:
         return []
-    return [f"• {code(line.what)} — {money(line.price, read.currency)}" for line in read.lines]
+    return [f"• {named(line.what)} — {money(line.price, read.currency)}" for line in read.lines]
 
 
 def total(quote: Json | Quote | None) -> str:
@@ -247,6 +252,15 @@ def answer_lines(outcome: Outcome, quote: Quote | None) -> list[str]:
     ]
     cure = [escape(outcome.cure)] if isinstance(outcome, Failed) else []
     return [f"*{escape(clip(outcome.summary, 500))}*", *lines, *cure]
+
+
+def _item_lines(request: Request, items: Sequence[Item]) -> list[str]:
+    return [item_line(item, bought=request.quote is not None) for item in items]
+
+
+def _nothing_done(request: Request) -> str:
+    """What is true as long as nobody has said yes."""
+    return "Nothing was bought." if request.quote is not None else "Nothing was done."
 
 
 def _footer(request: Request) -> list[str]:
@@ -296,7 +310,8 @@ def _confirm(title: str, text: str, yes: str) -> sb.ConfirmationDialogue:
 
 
 def _asked(request: Request, body: Json, approvals: str) -> str:
-    return f":raised_hand: Sent to {place(approvals)} for approval. Nothing is bought before somebody there says yes."
+    done = "bought" if request.quote is not None else "done"
+    return f":raised_hand: Sent to {place(approvals)} for approval. Nothing is {done} before somebody there says yes."
 
 
 def _approved(request: Request, body: Json, approvals: str) -> str:
@@ -305,11 +320,14 @@ def _approved(request: Request, body: Json, approvals: str) -> str:
 
 def _denied(request: Request, body: Json, approvals: str) -> Sequence[str]:
     said = [quoted(clip(str(body["reason"]), 2500))] if body.get("reason") else []
-    return [f":no_entry: {person(request.requester)}, {person(body['by'])} denied this. Nothing was bought.", *said]
+    return [
+        f":no_entry: {person(request.requester)}, {person(body['by'])} denied this. {_nothing_done(request)}",
+        *said,
+    ]
 
 
 def _cancelled(request: Request, body: Json, approvals: str) -> str:
-    return f":heavy_minus_sign: {person(body['by'])} cancelled this. Nothing was bought."
+    return f":heavy_minus_sign: {person(body['by'])} cancelled this. {_nothing_done(request)}"
 
 
 def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
@@ -331,7 +349,7 @@ def _done(request: Request, body: Json, approvals: str) -> Sequence[str]:
     items = outcome.items if isinstance(outcome, Done) else ()
     summary = outcome.summary if isinstance(outcome, Done) else "Done."
     paid = f" Cost: {_cost(request)}." if request.quote is not None else ""
-    return [f":tada: {person(request.requester)} {escape(summary)}{paid}", *map(item_line, items)]
+    return [f":tada: {person(request.requester)} {escape(summary)}{paid}", *_item_lines(request, items)]
 
 
 def _failed(request: Request, body: Json, approvals: str) -> Sequence[str]:
@@ -340,7 +358,7 @@ def _failed(request: Request, body: Json, approvals: str) -> Sequence[str]:
         return [f":x: {person(request.requester)} This failed."]
     return [
         f":x: {person(request.requester)} {escape(outcome.summary)}",
-        *map(item_line, outcome.items),
+        *_item_lines(request, outcome.items),
         f"*What to do now:* {escape(outcome.cure)}",
     ]
 
@@ -361,7 +379,7 @@ def _asks(request: Request, body: Json, approvals: str) -> Sequence[str]:
     return [
         f":warning: {person(request.requester)} {escape(found.summary)}",
         *seen,
-        *map(item_line, found.items),
+        *_item_lines(request, found.items),
         f"*What to do now:* somebody who may approve says on the card in {place(approvals)} what is true.",
     ]
 

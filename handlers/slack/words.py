@@ -9,6 +9,8 @@ from typing import Any
 
 import slackblocks as sb
 
+from providers.fields import in_letters
+
 SECTION_TEXT = 3000
 """Slack's limit on the text of one section."""
 LIST_TEXT = 8000
@@ -18,13 +20,19 @@ _LONGEST_WORD = 300
 
 
 def escape(text: str) -> str:
-    """Text as text: `<!channel>` in a reason must not ping anybody, and nothing typed becomes a link or a mention."""
+    """Text as text: `<!channel>` in a reason must not ping anybody, and no markup of a link or mention is taken."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: str) -> str:
     """A name in monospace; its own backticks cannot end it early, and Slack makes no link of it."""
     return f"`{escape(clip(text, _LONGEST_WORD)).replace('`', 'ˋ')}`"
+
+
+def named(name: str) -> str:
+    """A thing's name in monospace; an internationalised domain also as people write it."""
+    letters = in_letters(name) if "xn--" in name else name
+    return code(name) if letters == name else f"{code(name)} ({escape(letters)})"
 
 
 def quoted(text: str) -> str:

@@ -51,7 +51,6 @@ def confirms(reviews: Iterable[tuple[str, Mapping[str, Any]]]) -> list[bytes]:
                     "external_id": "",
                     "app_installed_team_id": TEAM,
                     "bot_id": "B0POSTROOM",
-                    "private_metadata": draft_id,
                 },
                 "response_urls": [],
                 "is_enterprise_install": False,

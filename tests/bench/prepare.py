@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.policy import Approvals, JobTimes
-from handlers.requests import Asker, Requests
+from handlers.requests import SEEN, Asker, Requests
 from handlers.slack import forms
 from handlers.slack.messages import Messages
 from providers.accounts import PriceList
@@ -70,7 +70,7 @@ async def prepare(database: Path, drafts: int, waiting: int) -> Prepared:
     try:
         requests = asking(store)
         checked = await in_batches(drafts + waiting, lambda _: checked_draft(store, requests))
-        asked = await in_batches(waiting, lambda number: requests.submit(checked[drafts + number].id, REQUESTER))
+        asked = await in_batches(waiting, lambda number: confirm(requests, checked[drafts + number]))
         await opened.write(
             lambda db: db.execute(
                 "UPDATE messages SET sent = wanted, ts = '1750000000.' || substr('000000' || seq, -6),"
@@ -101,6 +101,11 @@ async def checked_draft(store: Store, requests: Requests) -> Request:
     return shown
 
 
+async def confirm(requests: Requests, draft: Request) -> Request:
+    """Ana confirms what she was shown."""
+    return await requests.submit(draft.id, draft.requester, seen=draft.fingerprint[:SEEN])
+
+
 async def in_batches(count: int, one: Any) -> list[Any]:
     """`await one(number)` for every number below `count`, some at once."""
     done: list[Any] = []
@@ -115,7 +120,15 @@ def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
         return []
     first = drafts[0]
     quote = Quote.model_validate(first.quote)
-    view = forms.review(ACTION, first.id, account=ACCOUNT, reason=REASON, quote=quote, approvers=APPROVERS)
+    view = forms.review(
+        ACTION,
+        first.id,
+        seen=first.fingerprint[:SEEN],
+        account=ACCOUNT,
+        reason=REASON,
+        quote=quote,
+        approvers=APPROVERS,
+    )
     drawn = json.dumps(view)
     return [(draft.id, json.loads(drawn.replace(first.id, draft.id))) for draft in drafts]
 

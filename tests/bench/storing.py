@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from handlers.requests import Requests
+from handlers.requests import SEEN, Requests
 from storage.records import Request, Verdict, new_id
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
-from tests.bench.prepare import asking, checked_draft, in_batches
+from tests.bench.prepare import asking, checked_draft, confirm, in_batches
 from tests.bench.world import APPROVER, CHANNEL, REQUESTER, TEAM
 
 WRITERS = 16
@@ -28,7 +28,7 @@ _STAMP = "2026-01-01T00:00:00.000000+00:00"
 _FILL = """
     INSERT INTO requests
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
-    SELECT 'req_' || lower(hex(randomblob(5))), :team, :requester, :channel, 'domain buy', :stamp, :stamp, 'succeeded',
+    SELECT 'req_' || lower(hex(randomblob(8))), :team, :requester, :channel, 'domain buy', :stamp, :stamp, 'succeeded',
         'mailin', 'mailin-main', :input, :quote, 'New campaign', hex(randomblob(32)), '', NULL, 'U0OMAR', :stamp, '',
         '{"kind": "done", "summary": "It is live."}', 0, NULL
     FROM numbers
@@ -64,7 +64,7 @@ async def measure_storing(rows: int, rounds: int, each: int, say: Callable[[str]
         raw = _raw(path)
         try:
             drafts = await in_batches(2 * rounds * each, lambda _: checked_draft(store, requests))
-            waiting = iter(await in_batches(len(drafts), lambda n: requests.submit(drafts[n].id, REQUESTER)))
+            waiting = iter(await in_batches(len(drafts), lambda n: confirm(requests, drafts[n])))
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: decisions")
                 stored.bare.append(_bare(raw, each))
@@ -81,7 +81,7 @@ async def _decisions(requests: Requests, waiting: Sequence[Request]) -> float:
 
     async def writer() -> None:
         for request in left:
-            await requests.decide(request.id, APPROVER, Verdict.APPROVE, seen=request.fingerprint[:16])
+            await requests.decide(request.id, APPROVER, Verdict.APPROVE, seen=request.fingerprint[:SEEN])
 
     started = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(WRITERS)))

@@ -19,7 +19,7 @@ from crash_stage import PACE, Scene, Strayed, set_scene
 from bot.sandbox.stage import Pace
 from providers.mailin.sandbox import Fault, Operation, Work
 
-AT_ONCE = 14
+AT_ONCE = 20
 """Scenes played at the same time. They mostly wait."""
 TRIES = 3
 """How often a moment is looked for. What happens at the same time does not pass in the same order every time."""
@@ -302,14 +302,19 @@ async def moments(story: Story, nursery: Path) -> list[str]:
         passed = scene.passed
     if story.begins_after:
         passed = passed[passed.index(story.begins_after) + 1 :]
-    return [point for point in passed if not recurs(point) and (story.shows_surfaces or not redraws(point))]
+    return [point for point in passed if is_of_interest(point) and (story.shows_surfaces or not redraws(point))]
 
 
-def recurs(point: str) -> bool:
-    """Whether this is a later look at the provider, or a later redrawing, which is like the one before it."""
+def is_of_interest(point: str) -> bool:
+    """Leaves out what is as if it had been another moment.
+
+    Later looks at the provider and later redrawings are like the second; before a claim nothing has changed since the
+    commit that it follows.
+    """
     name, _, number = point.partition("#")
     looks = ("claim-poll", "claim-reconcile", "keep_watching", "call-status", "call-domains")
-    return number.isdigit() and int(number) > 2 and (name.endswith(looks) or redraws(name))
+    recurs = number.isdigit() and int(number) > 2 and (name.endswith(looks) or redraws(name))
+    return not recurs and not name.startswith("before-commit-claim-")
 
 
 def redraws(point: str) -> bool:

@@ -20,7 +20,7 @@ async def test_ana_asks_omar_says_yes_and_two_domains_are_bought_once(house: Hou
     await ana.fills(form, reason="New campaign for ACME")
     sent = await ana.submits(form)
     assert sent.modal is not None
-    assert sent.modal.reads("Asking the provider about these names …")
+    assert sent.modal.reads("Asking the provider about these 2 names …")
 
     review = await ana.sees_modal("review")
     said = reading(review.blocks)

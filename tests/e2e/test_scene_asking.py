@@ -255,9 +255,9 @@ async def test_without_an_account_for_it_the_command_says_so(house: House) -> No
 
     await house.ana.types("/domain buy acme.com", channel="#outreach")
 
-    assert house.privately(house.ana, "#outreach") == [
-        "No account in Postroom's settings can do `/domain buy`. Nothing was asked."
-    ]
+    assert house.privately(house.ana, "#outreach")[-1].startswith(
+        "No account in Postroom's settings can do `/domain`. Nothing was asked. It needs an account at"
+    )
 
 
 async def test_an_account_that_has_gone_since_the_form_was_opened(house: House) -> None:

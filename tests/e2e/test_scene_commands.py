@@ -6,6 +6,7 @@ import pytest
 
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import Message
+from providers.catalogue import built_in
 from providers.mailin.sandbox import Fault
 from tests.house import House, Person, prices, reading
 
@@ -181,8 +182,7 @@ class TestHouseCommands:
         assert "`/domain buy [name.com …]` Buy one or more new domains." in said
         assert "`/domain check name.com …`" in said
         assert "`/domain list [part of a name]`" in said
-        assert "`/mailbox`" in said
-        assert "not built yet" in said
+        assert "`/campaign` Campaigns: no account for it" in said
         assert "`/postroom jobs`" in said
         assert said == await asks(house, "/postroom")
 
@@ -232,14 +232,17 @@ class TestWordsNobodyKnows:
         assert said.endswith("Nothing was asked.")
         assert house.ana.modal is None
 
-    async def test_a_command_whose_actions_are_not_built_yet(self, house: House) -> None:
-        for command in ("/mailbox buy", "/prewarm", "/verify x", "/campaign start now"):
+    async def test_a_command_that_no_account_can_do(self, house: House) -> None:
+        for command, at in (("/prewarm", "ScaledMail"), ("/campaign start now", "Instantly")):
             said = await asks(house, command)
-            assert "this version of Postroom does not have it" in said
-            assert "`/postroom help` shows what can be asked already." in said
+            assert f"No account in Postroom's settings can do `/{command.split()[0][1:]}`. Nothing was asked." in said
+            assert f"It needs an account at {at}" in said
 
     async def test_a_command_that_is_not_in_the_manifest(self, house: House) -> None:
         assert "Postroom does not know `/domian`." in await asks(house, "/domian buy")
+
+
+CATALOGUE = built_in()
 
 
 class TestThePicker:
@@ -251,7 +254,7 @@ class TestThePicker:
         said = reading(picker.blocks)
         for command in ("/domain buy", "/domain check", "/domain list"):
             assert f"*{command}" in said
-        assert said.count("[Open]") == 3
+        assert said.count("[Open]") == sum("mailin" in CATALOGUE.variants(one) for one in CATALOGUE.commands("domain"))
 
     async def test_picking_opens_the_form_and_its_thread_is_where_the_command_was_typed(self, house: House) -> None:
         await house.ana.types("/domain", channel="#outreach")

@@ -325,6 +325,7 @@ class TestOtherViews:
         view = forms.review(
             headline,  # type: ignore[arg-type]
             "req_1",
+            seen="f" * 16,
             account="main",
             reason="&" * 500,
             quote=quote,

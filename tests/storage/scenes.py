@@ -76,7 +76,9 @@ class Scene:
         assert checked is not None
         return checked
 
-    async def submit(self, request: Request, by: str = ANA, to: RequestState = RequestState.AWAITING) -> Request | None:
+    async def submit(
+        self, request: Request, by: str = ANA, to: RequestState = RequestState.AWAITING, seen: str = FINGERPRINT[:16]
+    ) -> Request | None:
         def asking(draft: Request) -> tuple[RequestState, Telling]:
             return to, Telling(
                 Fact(by, "asked", {"input": draft.input}),
@@ -87,7 +89,7 @@ class Scene:
                 ],
             )
 
-        return await self.store.submit(request.id, by=by, asking=asking, now=self.clock.now)
+        return await self.store.submit(request.id, by=by, seen=seen, asking=asking, now=self.clock.now)
 
     async def waiting(self, account: str = "mailin-main") -> Request:
         asked = await self.submit(await self.checked(account))

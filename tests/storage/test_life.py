@@ -30,6 +30,7 @@ S = RequestState
 MEMORY = Path("/dev/shm")
 """Where there is such a thing, nothing waits for a disk; whether the disk is waited for is tested elsewhere."""
 
+cards = st.sampled_from(["now", "all", "old", "none"])
 people = st.sampled_from([ANA, OMAR, FINN])
 
 
@@ -46,6 +47,10 @@ class Model:
     intents: int = 0
     has_job: bool = False
     ended_as: RequestState | None = None
+
+    def shown(self, which: str) -> str:
+        """The fingerprint on what somebody sees: as it is now, shortened or not, an old one, or none at all."""
+        return {"now": self.fingerprint[:16], "all": self.fingerprint, "old": "e" * 16, "none": ""}[which]
 
     def moves(self, to: RequestState, fact: str, *notes: str) -> None:
         self.state = to
@@ -117,20 +122,19 @@ class LifeOfRequests(RuleBasedStateMachine):
             self.do(self.scene.store.check_shown(model.request.id, checking_since=model.checking_since))
             model.checking_since = None
 
-    @rule(model=requests, by=people, free=st.booleans())
-    def confirms(self, model: Model, by: str, free: bool) -> None:
+    @rule(model=requests, by=people, free=st.booleans(), seen=cards)
+    def confirms(self, model: Model, by: str, free: bool, seen: str) -> None:
         to = S.APPROVED if free else S.AWAITING
-        possible = model.state is S.DRAFT and by == ANA and model.fingerprint != ""
-        if self.agree(self.do(self.scene.submit(model.request, by=by, to=to)), possible):
+        possible = model.state is S.DRAFT and by == ANA and model.fingerprint != "" and seen in ("now", "all")
+        if self.agree(self.do(self.scene.submit(model.request, by=by, to=to, seen=model.shown(seen))), possible):
             model.moves(to, "asked", "asked")
 
-    @rule(
-        model=requests, by=people, verdict=st.sampled_from(Verdict), seen=st.sampled_from(["now", "all", "old", "none"])
-    )
+    @rule(model=requests, by=people, verdict=st.sampled_from(Verdict), seen=cards)
     def votes(self, model: Model, by: str, verdict: Verdict, seen: str) -> None:
-        card = {"now": model.fingerprint[:16], "all": model.fingerprint, "old": "e" * 16, "none": ""}[seen]
         possible = model.state is S.AWAITING and by != ANA and seen in ("now", "all")
-        if self.agree(self.do(self.scene.vote(model.request, by=by, verdict=verdict, seen=card)), possible):
+        if self.agree(
+            self.do(self.scene.vote(model.request, by=by, verdict=verdict, seen=model.shown(seen))), possible
+        ):
             model.moves(S.APPROVED if verdict is Verdict.APPROVE else S.DENIED, verdict.value, "voted")
 
     @rule(model=requests, by=people)

@@ -185,3 +185,19 @@ async def test_claiming_never_walks_through_what_was_sent_long_ago(scene: Scene)
 
     plan = " · ".join(str(row[3]) for row in await scene.rows(f"EXPLAIN QUERY PLAN {claiming}"))
     assert "SCAN owed USING INDEX messages_owed" in plan
+
+
+async def test_a_thread_whose_channel_is_closed_goes_on_elsewhere_from_its_beginning(scene: Scene) -> None:
+    request = await scene.waiting()
+    await deliver_everything(scene)
+    await scene.vote(request)
+    await scene.store.move_thread(request.id, "U0ANA", scene.clock.now)
+
+    moved = [owed for owed in await claim(scene) if told(owed) == "parent"]
+    assert [(owed.message.channel, owed.message.ts) for owed in moved] == [("U0ANA", "")]
+    await post(scene, moved[0])
+    (note_of_it,) = await claim(scene)
+    assert told(note_of_it) == "voted"
+    assert note_of_it.message.channel == "U0ANA"
+    assert note_of_it.parent is not None
+    assert note_of_it.parent.posted_in == "U0ANA"

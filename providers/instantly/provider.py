@@ -1,0 +1,12 @@
+"""Instantly, put together for the catalogue."""
+
+from __future__ import annotations
+
+from providers.instantly.actions import ACTIONS
+from providers.instantly.client import InstantlySettings, connect
+from providers.provider import Provider
+
+
+def instantly() -> Provider:
+    """The provider whose folder this is."""
+    return Provider("instantly", "Instantly", InstantlySettings, connect, ACTIONS)

@@ -1,0 +1,1 @@
+"""MailAPI.tech: domains, sub-domains and mailboxes, made in the background."""

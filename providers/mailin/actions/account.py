@@ -1,0 +1,64 @@
+"""What people can ask of Mailin about the account itself and its servers."""
+
+from __future__ import annotations
+
+from providers.action import Action, Done, Effect, Outcome, Table
+from providers.mailin.actions.common import counted, facts
+from providers.mailin.client import MailinClient
+from providers.mailin.models import ServerState
+
+_STATES = {ServerState.RUNNING: "running", ServerState.STOPPED: "stopped"}
+
+
+class ShowAccount(Action, provider="mailin", command="postroom account", title="Account", effect=Effect.READ):
+    """See whose account it is, and how many mailboxes it may have."""
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        """Endpoint row 19, without what is nobody's business here: phone and address."""
+        user = await client.user()
+        slots = user.mailboxes_slots
+        room = (
+            "Mailin does not say how many mailboxes it may have" if slots is None else f"room for {slots:,} mailboxes"
+        )
+        return Done(
+            summary=f"The account of {user.org_name or user.username or 'nobody named'}: {room}.",
+            items=facts(
+                {
+                    "E-mail": user.email,
+                    "Name": f"{user.first_name} {user.last_name}".strip(),
+                    "Organization": user.org_name,
+                    "Mailbox slots": "" if slots is None else f"{slots:,}",
+                    "Here since": f"{user.created_at:%Y-%m-%d}" if user.created_at else "",
+                }
+            ),
+        )
+
+
+class ListServers(Action, provider="mailin", command="postroom servers", title="Servers", effect=Effect.READ):
+    """List the servers of an account, and whether they run."""
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        """Endpoint row 20: all at once, there are no pages."""
+        servers = await client.servers()
+        if not servers:
+            return Done(summary="This account has no servers.")
+        running = sum(server.state is ServerState.RUNNING for server in servers)
+        return Done(
+            summary=f"{counted(len(servers), 'server')}, {running} running.",
+            table=Table(
+                columns=("Server", "Address", "For", "State", "In use"),
+                rows=tuple(
+                    (
+                        server.hostname,
+                        server.public_ip,
+                        server.server_type,
+                        _STATES.get(server.state, "not known"),
+                        "" if server.active is None else ("yes" if server.active else "no"),
+                    )
+                    for server in servers
+                ),
+            ),
+        )
+
+
+ACTIONS: tuple[type[Action], ...] = (ShowAccount, ListServers)

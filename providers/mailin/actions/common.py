@@ -1,0 +1,126 @@
+"""What the actions of several nouns share: finding things by the names people use, listings, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from providers.action import Item, ItemState
+from providers.errors import NotFound
+from providers.fields import problem
+from providers.mailin.client import MailinClient
+from providers.mailin.lenient import Page
+from providers.mailin.models import Domain, Hosting, Mailbox
+
+PAGE = 15
+"""Rows of one page of an answer; also Mailin's own default."""
+
+HOSTING_NAMES: Mapping[str, str] = {"smtp": "SMTP", "google": "Google"}
+
+KEEP_WATCHING = "Check the name, and the account you asked for. What was just made may take some minutes to be listed."
+
+_Row = TypeVar("_Row")
+
+
+# Finding.
+
+
+async def find_domain(client: MailinClient, name: str) -> Domain | None:
+    """The account's domain of exactly this name, SMTP or Google."""
+    return await client.find_domain(name, "smtp") or await client.find_domain(name, "google")
+
+
+async def the_domain(client: MailinClient, name: str) -> tuple[Domain, int]:
+    """A domain of the account, InboxKit's included, and its id. Raises NotFound."""
+    found = await find_domain(client, name) or await client.find_inboxkit_domain(name)
+    if found is None or found.id is None:
+        raise NotFound(f"{name} is not among the domains of this account.", cure=KEEP_WATCHING)
+    return found, found.id
+
+
+async def find_mailbox(client: MailinClient, address: str) -> tuple[Mailbox, Hosting] | None:
+    """The account's mailbox of exactly this address, and where it lives."""
+    hostings: tuple[Hosting, ...] = ("smtp", "google")
+    for hosting in hostings:
+        found = await client.find_mailbox(address, hosting)
+        if found is not None:
+            return found, hosting
+    return None
+
+
+# Listings.
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[_Row]):
+    """A page of the SMTP and the Google listing read as one. Until the second is reached, `total` is SMTP's alone."""
+
+    rows: tuple[tuple[_Row, Hosting], ...]
+    total: int
+    is_whole: bool
+    next_page: int | None
+
+
+async def read_as_one(listing: Callable[[Hosting, int], Awaitable[Page[_Row]]], page: int) -> Shown[_Row]:
+    """The SMTP rows first, then Google's. `listing` reads a page of either."""
+    smtp = await listing("smtp", page)
+    if page <= smtp.last_page and smtp.data:
+        rows = tuple((row, _SMTP) for row in smtp.data)
+        if page < smtp.last_page:
+            return Shown(rows, smtp.total, False, page + 1)
+        google = await listing("google", 1)
+        return Shown(rows, smtp.total + google.total, True, page + 1 if google.total else None)
+    google_page = max(page - (smtp.last_page if smtp.total else 0), 1)
+    google = await listing("google", google_page)
+    more = bool(google.data) and google_page < google.last_page
+    rows = tuple((row, _GOOGLE) for row in google.data)
+    return Shown(rows, smtp.total + google.total, True, page + 1 if more else None)
+
+
+_SMTP: Hosting = "smtp"
+_GOOGLE: Hosting = "google"
+
+
+# Words.
+
+
+def listed(names: Collection[str], most: int = 5) -> str:
+    """Names in a sentence; what is too much is counted."""
+    shown = list(names)
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 mailbox`, `1,200 mailboxes`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def facts(told: Mapping[str, object]) -> tuple[Item, ...]:
+    """What is known of a thing, a line each; what is not known has no line."""
+    return tuple(Item(name=name, note=str(value)) for name, value in told.items() if value not in (None, "", ()))
+
+
+def not_done(names: Sequence[str], note: str = "") -> tuple[Item, ...]:
+    """Items that nothing happened to."""
+    return tuple(Item(name=name, state=ItemState.NOT_DONE, note=note) for name in names)
+
+
+def words_into(words: Sequence[str], first: str, rest: str) -> dict[str, Any]:
+    """Field values from the words after a command: the first word for one field, all others for another."""
+    typed: dict[str, Any] = {first: words[0]} if words else {}
+    return typed | ({rest: " ".join(words[1:])} if len(words) > 1 else {})
+
+
+def some_text(what: str, longest: int) -> Callable[[str], str]:
+    """A validator of text that has to be there; `what` completes "Write …"."""
+
+    def check(value: str) -> str:
+        text = value.strip()
+        if not text:
+            raise problem(f"Write {what}.")
+        if len(text) > longest:
+            raise problem(f"This has {len(text)} characters; at most {longest} fit.")
+        return text
+
+    return check

@@ -1,0 +1,381 @@
+"""What people can ask of Mailin about verifying addresses. It is paid in credits, and quoted in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+
+from providers.accounts import PriceList
+from providers.action import (
+    Action,
+    Chart,
+    Done,
+    Effect,
+    Failed,
+    Item,
+    ItemState,
+    Outcome,
+    Pending,
+    Quote,
+    QuoteLine,
+    Refused,
+    Revealed,
+    Table,
+    Unknown,
+    choices,
+    from_words,
+    hidden,
+)
+from providers.errors import NotFound, Rejected
+from providers.fields import EmailAddress, parse_addresses, problem
+from providers.mailin.actions.common import PAGE, counted, some_text
+from providers.mailin.client import MailinClient
+from providers.mailin.models import SingleVerification, TaskState, Verdict, VerificationTask, VerificationType
+from providers.mailin.verification import MOST_ADDRESSES
+
+CREDITS_EACH: Mapping[str, int] = {"standard": 1, "catch_all": 7}
+"""What verifying an address costs. Not documented, but seen in use."""
+
+KIND_NAMES: Mapping[str, str] = {"standard": "Standard", "catch_all": "Catch-all"}
+
+_VERDICTS: Mapping[str, str] = {
+    Verdict.DELIVERABLE: "Deliverable",
+    Verdict.CATCH_ALL: "Catch-all",
+    Verdict.RISKY: "Risky",
+    Verdict.UNDELIVERABLE: "Undeliverable",
+    Verdict.UNKNOWN: "Unknown",
+    "invalid": "Invalid",
+    "duplicate": "Duplicate",
+}
+_LAST_ENTRIES = 3
+
+
+def _once_each(addresses: list[str]) -> list[str]:
+    once = list({address.lower(): address for address in addresses}.values())
+    if not once:
+        raise problem("Paste at least one address.")
+    if len(once) > MOST_ADDRESSES:
+        raise problem(f"These are {len(once)} addresses; at most {MOST_ADDRESSES} go into one request.")
+    return once
+
+
+class _Verification(Action):
+    """What is paid in credits."""
+
+    @property
+    def _kind(self) -> VerificationType:
+        raise NotImplementedError
+
+    def _priced(self, number: int, what: str, prices: PriceList) -> Quote:
+        """In credits; what these are worth is said where the operator has told the price of one (`credit`)."""
+        needed = CREDITS_EACH[self._kind] * number
+        worth = prices.price("credit")
+        about = f", worth {worth * needed:,.2f} {prices.currency}" if worth is not None else ""
+        return Quote(lines=(QuoteLine(what=f"{what}{about}", price=Decimal(needed)),), currency="credits")
+
+    async def _can_pay(self, client: MailinClient, number: int, field: str) -> None:
+        needed, balance = CREDITS_EACH[self._kind] * number, await client.credit_balance()
+        if needed > balance:
+            has = f"the account has {balance:,}" if balance else "the account has none"
+            cure = "Buy credits at Mailin" + (", or verify fewer addresses." if number > 1 and balance else ".")
+            raise Refused({field: f"This costs {counted(needed, 'credit')}, and {has}. {cure}"})
+
+    async def reconcile(self, client: MailinClient, key: str) -> Outcome:
+        """The ledger names neither addresses nor times, so it proves nothing; a person may recognise its entries."""
+        balance, entries = await client.credit_balance(), (await client.credit_history()).data[:_LAST_ENTRIES]
+        last = "; ".join(
+            f"{entry.reason or 'no reason given'} ({_change(entry.credit, entry.debit)})" for entry in entries
+        )
+        return Unknown(
+            summary="It is not clear whether Mailin has begun this verification.",
+            evidence=f"The account has {counted(balance, 'credit')}. "
+            + (f"The latest entries of its ledger: {last}." if last else "Its ledger is empty."),
+        )
+
+
+class VerifyAddress(
+    _Verification, provider="mailin", command="verify one", title="Verify an address", effect=Effect.SPEND
+):
+    """Find out whether mail to an address would arrive."""
+
+    address: EmailAddress = Field(title="Address", description="Such as ana@acme.com.", json_schema_extra=from_words())
+    kind: VerificationType = Field(
+        "standard",
+        title="Kind",
+        description="Standard costs 1 credit. Catch-all costs 7, and also looks behind domains that take any address.",
+        json_schema_extra=choices(KIND_NAMES),
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "name@domain.com"
+
+    @property
+    def _kind(self) -> VerificationType:
+        return self.kind
+
+    def headline(self) -> str:
+        return f"Verify {self.address} ({KIND_NAMES[self.kind].lower()})"
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.address,)
+
+    async def check(self, client: MailinClient) -> None:
+        await self._can_pay(client, 1, "kind")
+
+    async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
+        return self._priced(1, self.address, prices)
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        return self._told(await client.verify_address(self.address, self.kind), {})
+
+    async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
+        return self._told(await client.verified_address(str(ref["task_id"])), ref)
+
+    def _told(self, known: SingleVerification, ref: Mapping[str, JsonValue]) -> Outcome:
+        if known.result is None and known.state is TaskState.FAILED:
+            return Failed(
+                summary=f"Mailin could not verify {self.address}.",
+                cure="See with “verify credits” whether the credits came back, then ask again.",
+                items=(Item(name=self.address, state=ItemState.NOT_DONE),),
+            )
+        if known.result is None:
+            task_id = known.task_id or str(ref.get("task_id", ""))
+            return Pending(ref={"task_id": task_id}, progress=f"Mailin is verifying it (task {task_id}).")
+        return Done(
+            summary=_verdict_on(self.address, known), items=(Item(name=self.address, note=_verdict_word(known)),)
+        )
+
+
+class VerifyList(_Verification, provider="mailin", command="verify list", title="Verify a list", effect=Effect.SPEND):
+    """Find out which of many addresses mail would arrive at."""
+
+    addresses: Annotated[list[str], BeforeValidator(parse_addresses), AfterValidator(_once_each)] = Field(
+        title="Addresses",
+        description=f"One per line, at most {MOST_ADDRESSES}. What is there twice is verified once.",
+        json_schema_extra=from_words(),
+    )
+    kind: VerificationType = Field(
+        "standard",
+        title="Kind",
+        description="Standard costs 1 credit an address. Catch-all costs 7, and also looks behind domains that take "
+        "any address.",
+        json_schema_extra=choices(KIND_NAMES),
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[name@domain.com …]"
+
+    @property
+    def _kind(self) -> VerificationType:
+        return self.kind
+
+    def headline(self) -> str:
+        return f"Verify {counted(len(self.addresses), 'address', 'addresses')} ({KIND_NAMES[self.kind].lower()})"
+
+    async def check(self, client: MailinClient) -> None:
+        await self._can_pay(client, len(self.addresses), "addresses")
+
+    async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
+        number = len(self.addresses)
+        return self._priced(number, counted(number, "address", "addresses"), prices)
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        task_id = await client.verify_addresses(self.addresses, self.kind)
+        return Pending(ref={"task_id": task_id}, progress=f"Mailin is verifying the addresses (task {task_id}).")
+
+    async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
+        task = await client.verification_task(str(ref["task_id"]))
+        match task.state:
+            case TaskState.FINISHED:
+                return _counts(task, len(self.addresses))
+            case TaskState.FAILED:
+                return Failed(
+                    summary=f"Mailin could not verify the addresses: {task.reason or 'it does not say why'}.",
+                    cure="Mailin gives back the credits of a failed task: see “verify credits”, then ask again.",
+                )
+            case TaskState.UNKNOWN:
+                progress = "Mailin reports a state that Postroom does not know; still watching"
+            case _:
+                progress = "Mailin is verifying the addresses"
+        return Pending(ref=dict(ref), progress=f"{progress} (task {task.task_id}).")
+
+
+# Looking at what was begun.
+
+
+class _OfTask(Action):
+    """What is asked of a verification, by the id that Mailin gave it."""
+
+    task: Annotated[str, AfterValidator(some_text("the task's id, such as bulk_123", 200))] = Field(
+        title="Task",
+        description="Its id: the thread of the verification names it.",
+        json_schema_extra=from_words(),
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "task-id"
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.task,)
+
+    async def _known(self, client: MailinClient) -> VerificationTask | SingleVerification:
+        """Of a list or of one address: the ids alone do not tell which. Raises NotFound."""
+        try:
+            return await client.verification_task(self.task)
+        except NotFound:
+            pass
+        try:
+            return await client.verified_address(self.task)
+        except NotFound:
+            raise NotFound(
+                f"Mailin knows no verification “{self.task}”.",
+                cure="Check the id, and the account you asked for. The thread of the verification names both.",
+            ) from None
+
+
+class VerificationStatus(
+    _OfTask, provider="mailin", command="verify status", title="How a verification is", effect=Effect.READ
+):
+    """See how far a verification has got."""
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        known = await self._known(client)
+        reason = known.reason if isinstance(known, VerificationTask) else ""
+        rows = known.total_rows if isinstance(known, VerificationTask) else 1
+        of = f" with {counted(rows, 'address', 'addresses')}" if rows else ""
+        if known.state is TaskState.FINISHED or getattr(known, "result", None) is not None:
+            return Done(summary=f"The verification {self.task}{of} is finished. “verify result {self.task}” shows it.")
+        if known.state is TaskState.FAILED:
+            return Done(summary=f"The verification {self.task} has failed: {reason or 'Mailin does not say why'}.")
+        if known.state is TaskState.UNKNOWN:
+            return Done(summary=f"Mailin reports a state of {self.task} that Postroom does not know.")
+        return Done(summary=f"The verification {self.task} is still running.")
+
+
+class VerificationResult(_OfTask, provider="mailin", command="verify result", title="Result", effect=Effect.READ):
+    """See what came of a verification: how many addresses are good."""
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        known = await self._known(client)
+        if isinstance(known, VerificationTask) and known.state is TaskState.FINISHED:
+            return _counts(known, known.total_rows or 0)
+        if isinstance(known, SingleVerification) and known.result is not None:
+            return Done(summary=_verdict_on(known.email or "The address", known))
+        if known.state is TaskState.FAILED:
+            return Done(summary=f"The verification {self.task} has failed, so there is no result.")
+        return Done(summary=f"The verification {self.task} has no result yet. Ask again later.")
+
+
+class VerificationDownload(
+    _OfTask, provider="mailin", command="verify download", title="Download results", effect=Effect.REVEAL
+):
+    """Get the link to the results of a list, once and for you alone: whoever has it can open it."""
+
+    which: Annotated[str, AfterValidator(some_text("which ones, such as deliverable", 50))] = Field(
+        "deliverable",
+        title="Which addresses",
+        description="As the result calls them, such as deliverable or catch_all.",
+    )
+
+    def headline(self) -> str:
+        return f"Show the link to the results of {self.task}"
+
+    async def reveal(self, client: MailinClient) -> Revealed:
+        download = await client.download_results(self.task, self.which)
+        if download.link is None:
+            raise Rejected(
+                "Mailin sent the file itself instead of a link, and Postroom cannot hand on files.",
+                cure="Download it from Mailin's own dashboard.",
+            )
+        return Revealed(summary=f"The {self.which} addresses of {self.task}.", secrets=(("Link", download.link),))
+
+
+class ShowCredits(Action, provider="mailin", command="verify credits", title="Credits", effect=Effect.READ):
+    """See how many credits are left."""
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        balance = await client.credit_balance()
+        if not balance:
+            return Done(summary="The account has no credits. Buy some at Mailin before you verify addresses.")
+        each = CREDITS_EACH["catch_all"]
+        return Done(
+            summary=f"The account has {counted(balance, 'credit')}: enough for {balance:,} standard or "
+            f"{balance // each:,} catch-all verifications."
+        )
+
+
+class CreditHistory(Action, provider="mailin", command="verify history", title="Credit history", effect=Effect.READ):
+    """See what credits were spent on, the latest first. Mailin gives no dates."""
+
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        shown = await client.credit_history(page=self.page, per_page=PAGE)
+        if not shown.data:
+            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}entries in the credits' ledger.")
+        return Done(
+            summary=f"The credits' ledger, page {self.page}.",
+            table=Table(
+                columns=("What for", "Change", "Left"),
+                rows=tuple(
+                    (entry.reason, _change(entry.credit, entry.debit), _number(entry.total_credit))
+                    for entry in shown.data
+                ),
+            ),
+            next_page=shown.next_page,
+        )
+
+
+def _counts(task: VerificationTask, asked: int) -> Done:
+    """The result of a list, with the shares that there are any of."""
+    shares = tuple((_share(name), count) for name, count in task.counts.items() if count > 0)
+    total = task.total_rows or asked or sum(count for _, count in shares)
+    good = task.counts.get(Verdict.DELIVERABLE, 0)
+    return Done(
+        summary=f"{good:,} of {counted(total, 'address', 'addresses')} {'is' if good == 1 else 'are'} deliverable.",
+        chart=Chart(title="Verified addresses", shares=shares) if shares else None,
+    )
+
+
+def _share(name: str) -> str:
+    return _VERDICTS.get(name, name.replace("_", " ").capitalize())
+
+
+def _verdict_on(address: str, known: SingleVerification) -> str:
+    told = {
+        Verdict.DELIVERABLE: f"{address} is deliverable.",
+        Verdict.CATCH_ALL: f"{address}: its domain takes mail for any address, so this one may not exist.",
+        Verdict.RISKY: f"{address} is risky: mail to it may bounce.",
+        Verdict.UNDELIVERABLE: f"{address} is not deliverable: mail to it would bounce.",
+    }
+    return told.get(known.result or Verdict.UNKNOWN, f"Mailin could not find out whether {address} is deliverable.")
+
+
+def _verdict_word(known: SingleVerification) -> str:
+    word = _VERDICTS[known.result or Verdict.UNKNOWN].lower()
+    return f"{word}, score {known.score}" if known.score else word
+
+
+def _change(credit: int | None, debit: int | None) -> str:
+    return f"-{debit:,}" if debit else f"+{credit or 0:,}"
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+ACTIONS: tuple[type[Action], ...] = (
+    VerifyAddress,
+    VerifyList,
+    VerificationStatus,
+    VerificationResult,
+    VerificationDownload,
+    ShowCredits,
+    CreditHistory,
+)

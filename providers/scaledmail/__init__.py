@@ -1,0 +1,1 @@
+"""ScaledMail: pre-warmed inboxes, and the domains and mailboxes that come with them."""

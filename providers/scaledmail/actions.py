@@ -1,0 +1,718 @@
+"""What people can ask of ScaledMail, a class each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+
+from providers.accounts import PriceList
+from providers.action import (
+    Action,
+    Done,
+    Effect,
+    Failed,
+    Item,
+    ItemState,
+    Outcome,
+    Pending,
+    Quote,
+    QuoteLine,
+    Refused,
+    Revealed,
+    Table,
+    Unknown,
+    choices,
+    from_words,
+    hidden,
+)
+from providers.errors import NotFound
+from providers.fields import DomainName, parse_domain, parse_domains, problem
+from providers.scaledmail.client import ScaledMailClient
+from providers.scaledmail.models import (
+    Domain,
+    DomainStatus,
+    PaymentStatus,
+    Platform,
+    PrewarmInbox,
+    Stock,
+    WantedInbox,
+)
+
+MOST_DOMAINS = 25
+"""In one purchase. ScaledMail states no limit; each makes two lines of the quote, which a person has to read."""
+
+LISTING_LAG = timedelta(minutes=30)
+"""How long after an order a domain of it may still be missing from the listings, or still be on the shelf."""
+
+PAGE = 15
+"""Rows of one page of an answer. ScaledMail itself knows no pages."""
+
+LONGEST_TAG = 50
+
+_KINDS: Mapping[Platform, str] = {
+    Platform.GOOGLE: "Google",
+    Platform.OUTLOOK: "Outlook",
+    Platform.SMTP: "SMTP",
+    Platform.UNKNOWN: "not said",
+}
+_STATES: Mapping[DomainStatus, str] = {
+    DomainStatus.ACTIVE: "live",
+    DomainStatus.PENDING: "being set up",
+    DomainStatus.INACTIVE: "not active",
+}
+_SETTLE = "Whoever pays for this account: settle the open payment at ScaledMail."
+
+_Row = TypeVar("_Row")
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if not names:
+        raise problem("Name at least one domain.")
+    if len(names) > MOST_DOMAINS:
+        raise problem(f"These are {len(names)} domains; at most {MOST_DOMAINS} go into one purchase.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise problem(f"{_listed(twice)} is there twice. Name each domain once.")
+    return names
+
+
+def _redirect(value: Any) -> Any:
+    """A domain without a path: cutting the path off silently would send visitors elsewhere."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    shown = value.strip(" <>").rpartition("|")[2]
+    if "/" in re.sub(r"^[a-z]+://", "", shown, flags=re.IGNORECASE).rstrip("/"):
+        raise problem("Name the domain alone, such as acme.com, without what follows the slash.")
+    return parse_domain(value)
+
+
+def _tag(value: str) -> str:
+    tag = " ".join(value.split())
+    if len(tag) > LONGEST_TAG:
+        raise problem(f"This tag has {len(tag)} characters; at most {LONGEST_TAG} fit.")
+    return tag
+
+
+def _months(value: int) -> int:
+    if not 0 <= value <= 1200:
+        raise problem("This is an age in months: 0 or more.")
+    return value
+
+
+def _amount(value: Any) -> Any:
+    """A price as people type it: 40, $40, 1,000.50. Empty is None."""
+    if not isinstance(value, str):
+        return value
+    bare = value.strip().removeprefix("$").replace(",", "")
+    if not bare:
+        return None
+    try:
+        amount = Decimal(bare)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise problem("This is a price in US dollars, such as 40 or 12.50.")
+    return amount
+
+
+DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), AfterValidator(_each_once)]
+
+
+class BrowsePrewarmed(
+    Action, provider="scaledmail", command="prewarm browse", title="Browse pre-warmed", effect=Effect.READ
+):
+    """See which pre-warmed domains are for sale, how old they are and what they cost."""
+
+    kind: Literal["any", "google", "outlook"] = Field(
+        "any",
+        title="Kind of mailboxes",
+        description="Whose mailboxes the domain has.",
+        json_schema_extra=choices({"any": "Any", "google": "Google", "outlook": "Outlook"}),
+    )
+    min_months: Annotated[int, AfterValidator(_months)] = Field(
+        0, title="Warmed for at least (months)", description="0 shows every age."
+    )
+    most_monthly: Annotated[Decimal | None, BeforeValidator(_amount)] = Field(
+        None, title="Most to pay per month", description="In US dollars, for the whole domain. Leave empty to see all."
+    )
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[google|outlook] [months] [$per-month]"
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        """`outlook 3 $40`: the kind, the age in months, the most to pay per month."""
+        typed: dict[str, Any] = {}
+        for word in words:
+            name = "min_months" if word.isascii() and word.isdigit() else "kind"
+            typed["most_monthly" if word.startswith("$") else name] = word.lower()
+        return typed
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """The stock of this moment (endpoint row 2): the cheapest per month first, of these the oldest."""
+        stock = await client.prewarm_stock()
+        found = sorted(filter(self._wanted, stock.inboxes), key=_cheapest_then_oldest)
+        shown, next_page = _paged(found, self.page)
+        filtered = len(found) != len(stock.inboxes)
+        if not shown:
+            if found:
+                return Done(summary="There are no more pre-warmed domains.")
+            if filtered:
+                return Done(
+                    summary=f"None of the {_counted(len(stock.inboxes), 'pre-warmed domain')} for sale is like that. "
+                    "Ask for less, and you will see more."
+                )
+            return Done(summary="ScaledMail has no pre-warmed domains for sale at the moment.")
+        are = f"{_counted(len(found), 'pre-warmed domain')} {'is' if len(found) == 1 else 'are'} for sale"
+        of_all = f" and like that, of {len(stock.inboxes)} in all" if filtered else ""
+        return Done(
+            summary=f"{are}{of_all}, page {self.page}. Buy with “prewarm buy” and the domains' names.",
+            table=Table(
+                columns=("Domain", "Kind", "Warmed", "Mailboxes", "One-time", "Per month"),
+                rows=tuple(_shelf_row(inbox) for inbox in shown),
+            ),
+            next_page=next_page,
+        )
+
+    def _wanted(self, inbox: PrewarmInbox) -> bool:
+        """What ScaledMail does not say of an inbox cannot meet a limit."""
+        if self.kind not in ("any", inbox.platform.value):
+            return False
+        if self.min_months and (inbox.warmup_months is None or inbox.warmup_months < self.min_months):
+            return False
+        if self.most_monthly is None:
+            return True
+        return inbox.monthly_price is not None and inbox.monthly_price <= self.most_monthly
+
+
+class BuyPrewarmed(
+    Action, provider="scaledmail", command="prewarm buy", title="Buy pre-warmed inboxes", effect=Effect.SPEND
+):
+    """Buy pre-warmed domains with their mailboxes."""
+
+    domains: DomainsToBuy = Field(
+        title="Domains",
+        description=f"One per line, as “prewarm browse” names them, at most {MOST_DOMAINS}.",
+        json_schema_extra=from_words(),
+    )
+    redirect: Annotated[str | None, BeforeValidator(_redirect)] = Field(
+        None, title="Redirect to", description="A domain to which visitors of all of these are sent. May be left empty."
+    )
+    tag: Annotated[str, AfterValidator(_tag)] = Field(
+        "",
+        title="Tag",
+        description="Stands at ScaledMail behind the number of this request. May be left empty.",
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[name.com …]"
+
+    def headline(self) -> str:
+        if len(self.domains) == 1:
+            return f"Buy pre-warmed {self.domains[0]}"
+        return f"Buy {len(self.domains)} pre-warmed domains"
+
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(self.domains)
+
+    async def check(self, client: ScaledMailClient) -> None:
+        owned = {domain.name.lower() for domain in await client.all_domains()}
+        ours = [name for name in self.domains if name in owned]
+        stock = await client.prewarm_stock()
+        gone = [name for name in self.domains if name not in owned and stock.inbox(name) is None]
+        told = []
+        if ours:
+            told.append(f"Already in this account: {_listed(ours)}.")
+        if gone:
+            told.append(f"Not in stock: {_listed(gone)}.")
+        if told:
+            cure = "Remove or replace these names; “prewarm browse” shows what there is."
+            raise Refused({"domains": " ".join([*told, cure])})
+
+    async def quote(self, client: ScaledMailClient, prices: PriceList) -> Quote:
+        """ScaledMail's own prices of this moment, in US dollars: what is paid at once, one line for each part of it."""
+        stock = await client.prewarm_stock()
+        return Quote(lines=tuple(line for name in self.domains for line in _priced(name, stock)), currency="USD")
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        stock = await client.prewarm_stock()
+        wanted = [inbox for name in self.domains if (inbox := stock.inbox(name)) is not None]
+        gone = [name for name in self.domains if stock.inbox(name) is None]
+        if gone:
+            return Failed(
+                summary=f"Not in stock any more: {_listed(gone)}. Nothing was ordered, and nothing was bought.",
+                cure="Ask again with other names; “prewarm browse” shows what there is.",
+                items=tuple(
+                    Item(name=name, state=ItemState.NOT_DONE, note="not in stock" if name in gone else "")
+                    for name in self.domains
+                ),
+            )
+        taken = await client.buy_prewarm(
+            [WantedInbox(id=inbox.id, domain=inbox.domain, redirect=self.redirect) for inbox in wanted],
+            tag=f"{key} {self.tag}".strip(),
+        )
+        left_out = [name for name in self.domains if name in {said.lower() for said in taken.left_out}]
+        progress = "ScaledMail has taken the order and is assigning the inboxes."
+        if left_out:
+            progress += f" It says that it no longer has {_listed(left_out)}."
+        return Pending(
+            ref=self._ref(client, key, left_out),
+            progress=progress,
+            done=0,
+            total=len(self.domains),
+        )
+
+    async def poll(self, client: ScaledMailClient, ref: Mapping[str, JsonValue]) -> Outcome:
+        return await self._settle(client, dict(ref), await client.all_domains())
+
+    async def reconcile(self, client: ScaledMailClient, key: str) -> Outcome:
+        everything = await client.all_domains()
+        found, of_others = self._sorted_out(everything, key)
+        missing = [name for name in self.domains if name not in found]
+        if not missing:
+            return await self._settle(client, self._ref(client, key, []), everything)
+        on_shelf = await self._still_for_sale(client, missing)
+        seen = [f"In the account: {_listed(found) or 'none of them'}.", f"Not (yet) listed: {_listed(missing)}."]
+        if of_others:
+            seen.append(f"In the account by another order: {_listed(of_others)}.")
+        if on_shelf:
+            seen.append(f"Still for sale: {_listed(on_shelf)}.")
+        unasked = [d.name for d in everything if d.was_ordered_with(key) and d.name.lower() not in self.domains]
+        if unasked:
+            seen.append(f"Bought by this order without being asked for: {_listed(unasked)}.")
+        due = _due(found.values())
+        if due:
+            seen.append(f"Not paid yet: {_listed(due)}.")
+        return Unknown(
+            summary="It is not clear whether ScaledMail carried out the order.",
+            evidence=" ".join(seen),
+            items=tuple(_item(name, found.get(name), ItemState.UNKNOWN) for name in self.domains),
+        )
+
+    def _ref(self, client: ScaledMailClient, key: str, left_out: Sequence[str]) -> dict[str, JsonValue]:
+        return {"key": key, "ordered_at": client.clock.now().isoformat(), "left_out": list(left_out)}
+
+    def _sorted_out(self, everything: Iterable[Domain], key: str) -> tuple[dict[str, Domain], list[str]]:
+        """What this order bought, by name; and the names that another order has bought.
+
+        The tag decides where it is listed. Where it is not, the name does: nobody is asked for what is ours already.
+        """
+        found: dict[str, Domain] = {}
+        of_others: list[str] = []
+        for domain in everything:
+            name = domain.name.lower()
+            if name not in self.domains:
+                continue
+            if domain.was_ordered_with(key) or not domain.tag.strip():
+                found[name] = domain
+            else:
+                of_others.append(name)
+        return found, of_others
+
+    async def _settle(
+        self, client: ScaledMailClient, ref: dict[str, JsonValue], everything: Sequence[Domain]
+    ) -> Outcome:
+        """What counts is what the account has. The listings lag, so absence must age, and alone it proves nothing."""
+        found, of_others = self._sorted_out(everything, str(ref["key"]))
+        total = len(self.domains)
+        ready = [name for name in self.domains if name in found and _is_ready(found[name])]
+        missing = [name for name in self.domains if name not in found]
+        due = _due(found.values())
+        if len(ready) == total:
+            return Done(
+                summary=_all_there(ready) + _payment(due),
+                items=tuple(_item(name, found[name]) for name in self.domains),
+            )
+        said_left_out = ref.get("left_out")
+        left_out = said_left_out if isinstance(said_left_out, list) else []
+        lagging = client.clock.now() - datetime.fromisoformat(str(ref["ordered_at"])) < LISTING_LAG
+        if missing and not lagging and len(ready) + len(missing) == total:
+            unsold = await self._still_for_sale(client, missing) if ready else []
+            if all(name in left_out or name in unsold or name in of_others for name in missing):
+                return self._partly(ready, missing, found, due)
+        progress = f"{len(ready)} of {total} there."
+        if missing:
+            progress += f" Waiting to see {_listed(missing)} in the account."
+        return Pending(ref=ref, progress=progress + _payment(due), done=len(ready), total=total)
+
+    def _partly(
+        self, ready: Sequence[str], missing: Sequence[str], found: Mapping[str, Domain], due: Sequence[str]
+    ) -> Failed:
+        if not ready:
+            return Failed(
+                summary="ScaledMail had none of these for this order any more.",
+                cure="Look at ScaledMail's billing page whether an order was charged, then ask for other names.",
+                items=tuple(Item(name=name, state=ItemState.NOT_DONE) for name in self.domains),
+            )
+        return Failed(
+            summary=f"ScaledMail could not deliver everything: {len(ready)} of {len(self.domains)} bought."
+            + _payment(due),
+            cure=f"Ask for other names instead of {_listed(missing)}; “prewarm browse” shows what there is.",
+            items=tuple(_item(name, found.get(name)) for name in self.domains),
+        )
+
+    async def _still_for_sale(self, client: ScaledMailClient, names: Sequence[str]) -> list[str]:
+        stock = await client.prewarm_stock()
+        return [name for name in names if stock.inbox(name) is not None]
+
+
+class ListPrewarmed(Action, provider="scaledmail", command="prewarm list", title="List pre-warmed", effect=Effect.READ):
+    """List the domains that were bought ready to send, with their mailboxes and tags."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(
+        "",
+        title="Name or tag contains",
+        description="Leave empty to see all.",
+        json_schema_extra=from_words(),
+    )
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[part of a name or tag]"
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        return {"name": " ".join(words)}
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """What was bought through ScaledMail and serves an order. Which of it was pre-warmed, no listing says."""
+        unused = {domain.name.lower() for domain in await client.purchased_domains(available=True)}
+        owned = [domain for domain in await client.purchased_domains() if domain.name.lower() not in unused]
+        part = self.name.strip().lower()
+        found = [domain for domain in owned if part in domain.name.lower() or part in domain.tag.lower()]
+        shown, next_page = _paged(found, self.page)
+        matching = f" with “{self.name.strip()}” in the name or tag" if part else ""
+        if not shown:
+            more = "more " if found else ""
+            return Done(summary=f"There are no {more}domains{matching} that were bought with their mailboxes.")
+        return Done(
+            summary=f"{_counted(len(found), 'domain')}{matching} bought and in use, page {self.page}. ScaledMail does "
+            "not say which of them came pre-warmed.",
+            table=Table(
+                columns=("Domain", "Kind", "Mailboxes", "State", "Payment", "Tag"),
+                rows=tuple(
+                    (
+                        domain.name,
+                        _KINDS[domain.platform],
+                        _number(domain.mailbox_count),
+                        _STATES.get(domain.status, "not said"),
+                        domain.payment.value if domain.payment is not PaymentStatus.UNKNOWN else "not said",
+                        domain.tag,
+                    )
+                    for domain in shown
+                ),
+            ),
+            next_page=next_page,
+        )
+
+
+class ListDomains(Action, provider="scaledmail", command="domain list", title="List domains", effect=Effect.READ):
+    """List the domains of an account, or those whose name has a word in it."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(
+        "",
+        title="Name contains",
+        description="Leave empty to see all.",
+        json_schema_extra=from_words(),
+    )
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[part of a name]"
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        return {"name": " ".join(words)}
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """The organization's domains (endpoint row 4)."""
+        part = self.name.strip().lower()
+        found = [domain for domain in await client.domains() if part in domain.name.lower()]
+        matching = f" with “{self.name.strip()}” in the name" if part else ""
+        return _domain_listing(found, self.page, f"domains{matching} in this account")
+
+
+class ListPurchased(
+    Action, provider="scaledmail", command="domain purchased", title="Purchased domains", effect=Effect.READ
+):
+    """List the domains that were bought here: all, or those still free for a new order."""
+
+    show: Literal["all", "available"] = Field(
+        "all",
+        title="Show",
+        description="A domain is free for a new order while nothing has been set up on it.",
+        json_schema_extra={
+            **choices({"all": "All of them", "available": "Only those free for a new order"}),
+            **from_words(),
+        },
+    )
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "[all|available]"
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """The domains bought through ScaledMail (endpoint row 5)."""
+        available = self.show == "available"
+        found = await client.purchased_domains(available=available)
+        what = "purchased domains free for a new order" if available else "purchased domains in this account"
+        return _domain_listing(found, self.page, what)
+
+
+class ListMailboxes(Action, provider="scaledmail", command="mailbox list", title="List mailboxes", effect=Effect.READ):
+    """List the mailboxes of a domain, without their passwords."""
+
+    domain: DomainName = Field(title="Domain", description="A domain of this account.", json_schema_extra=from_words())
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "name.com"
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.domain,)
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """The mailboxes of one domain (endpoint row 6)."""
+        found = await client.mailboxes(await _id_of(client, self.domain))
+        shown, next_page = _paged(found, self.page)
+        if not shown:
+            return Done(summary=f"{self.domain} has no {'more ' if found else ''}mailboxes.")
+        return Done(
+            summary=f"{self.domain} has {_counted(len(found), 'mailbox', 'mailboxes')}, page {self.page}.",
+            items=tuple(
+                Item(
+                    name=_address(box.email, self.domain),
+                    note=" · ".join(
+                        filter(None, [f"{box.first_name} {box.last_name}".strip(), _STATES.get(box.status, "")])
+                    ),
+                )
+                for box in shown
+            ),
+            next_page=next_page,
+        )
+
+
+class ShowMailboxPasswords(
+    Action, provider="scaledmail", command="mailbox credentials", title="Mailbox passwords", effect=Effect.REVEAL
+):
+    """Show the passwords of a domain's mailboxes, once and to you alone."""
+
+    domain: DomainName = Field(title="Domain", description="A domain of this account.", json_schema_extra=from_words())
+
+    @classmethod
+    def usage(cls) -> str:
+        return "name.com"
+
+    def headline(self) -> str:
+        return f"Show the mailbox passwords of {self.domain}"
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.domain,)
+
+    async def reveal(self, client: ScaledMailClient) -> Revealed:
+        """The passwords of one domain's mailboxes (endpoint row 6)."""
+        found = await client.mailbox_passwords(await _id_of(client, self.domain))
+        known = tuple((_address(box.email, self.domain), box.password) for box in found if box.password is not None)
+        if not found:
+            raise NotFound(f"{self.domain} has no mailboxes (yet).", cure="If it was just bought, ask again later.")
+        if not known:
+            raise NotFound(
+                f"ScaledMail shows no password for any mailbox of {self.domain}.",
+                cure="If it was just bought, ask again later. Otherwise look into ScaledMail's own dashboard.",
+            )
+        without = len(found) - len(known)
+        missing = f" For {_counted(without, 'other mailbox', 'other mailboxes')} it shows none." if without else ""
+        return Revealed(
+            summary=f"{_counted(len(known), 'password')} of {self.domain}.{missing}",
+            secrets=known,
+        )
+
+
+class ListOrganizations(
+    Action, provider="scaledmail", command="postroom organizations", title="Organizations", effect=Effect.READ
+):
+    """List the organizations of an account, with the ids that the settings want."""
+
+    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
+
+    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
+        """All organizations (endpoint row 1), whichever this account works in."""
+        found = await client.organizations()
+        shown, next_page = _paged(found, self.page)
+        if not shown:
+            return Done(summary=f"There are no {'more ' if found else ''}organizations in this account.")
+        works_in = client.organization_id or (found[0].id if len(found) == 1 else "")
+        return Done(
+            summary=f"{_counted(len(found), 'organization')}, page {self.page}.",
+            items=tuple(
+                Item(
+                    name=one.id,
+                    note=" · ".join(filter(None, [one.name, "this account works here" if one.id == works_in else ""])),
+                )
+                for one in shown
+            ),
+            next_page=next_page,
+        )
+
+
+ACTIONS: tuple[type[Action], ...] = (
+    BrowsePrewarmed,
+    BuyPrewarmed,
+    ListPrewarmed,
+    ListDomains,
+    ListPurchased,
+    ListMailboxes,
+    ShowMailboxPasswords,
+    ListOrganizations,
+)
+"""What `providers/catalogue.py` offers of ScaledMail, in the order of the help text."""
+
+
+# The shelf.
+
+
+def _cheapest_then_oldest(inbox: PrewarmInbox) -> tuple[bool, Decimal, int, str]:
+    price = inbox.monthly_price
+    return price is None, price or Decimal(0), -(inbox.warmup_months or 0), inbox.domain
+
+
+def _shelf_row(inbox: PrewarmInbox) -> tuple[str, ...]:
+    months = inbox.warmup_months
+    return (
+        inbox.domain,
+        _KINDS[inbox.platform],
+        "not said" if months is None else _counted(months, "month"),
+        _number(inbox.mailbox_count),
+        _dollars(inbox.one_time_price),
+        _dollars(inbox.monthly_price),
+    )
+
+
+def _priced(name: str, stock: Stock) -> tuple[QuoteLine, ...]:
+    inbox = stock.inbox(name)
+    if inbox is None:
+        return (QuoteLine(what=f"{name}, no longer in stock"),)
+    return (
+        QuoteLine(what=f"{name}, one-time", price=inbox.one_time_price),
+        QuoteLine(what=f"{name}, first month, then every month", price=inbox.monthly_price),
+    )
+
+
+# What the account has.
+
+
+def _is_ready(domain: Domain) -> bool:
+    """Listed and, as far as the listing has a word for it, active."""
+    return domain.status is DomainStatus.ACTIVE or not domain.raw_status.strip()
+
+
+def _due(domains: Iterable[Domain]) -> list[str]:
+    return [domain.name for domain in domains if domain.payment is PaymentStatus.DUE]
+
+
+def _payment(due: Sequence[str]) -> str:
+    return f" The payment for {_listed(due)} is still due. {_SETTLE}" if due else ""
+
+
+def _all_there(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is there, with its mailboxes."
+    return f"{'Both' if len(names) == 2 else f'All {len(names)}'} domains are there, with their mailboxes."
+
+
+def _item(name: str, domain: Domain | None, absent: ItemState = ItemState.NOT_DONE) -> Item:
+    if domain is None:
+        return Item(name=name, state=absent)
+    mailboxes = domain.mailbox_count
+    told = [
+        _counted(mailboxes, "mailbox", "mailboxes") if mailboxes is not None else "",
+        "payment due" if domain.payment is PaymentStatus.DUE else "",
+    ]
+    if _is_ready(domain):
+        return Item(name=name, state=ItemState.LIVE, note=", ".join(filter(None, told)))
+    state = _STATES.get(domain.status, "state unknown")
+    return Item(name=name, state=ItemState.BOUGHT, note=", ".join(filter(None, [state, *told])))
+
+
+def _domain_listing(found: Sequence[Domain], page: int, what: str) -> Done:
+    shown, next_page = _paged(found, page)
+    if not shown:
+        return Done(summary=f"There are no {'more ' if found else ''}{what}.")
+    counted = f"{len(found)} {what}" if len(found) != 1 else f"1 {what.replace('domains', 'domain', 1)}"
+    return Done(
+        summary=f"{counted}, page {page}.",
+        items=tuple(Item(name=domain.name, note=_described(domain)) for domain in shown),
+        next_page=next_page,
+    )
+
+
+def _described(domain: Domain) -> str:
+    mailboxes = domain.mailbox_count
+    told = [
+        _STATES.get(domain.status, "state unknown"),
+        _KINDS[domain.platform] if domain.platform is not Platform.UNKNOWN else "",
+        _counted(mailboxes, "mailbox", "mailboxes") if mailboxes is not None else "",
+        f"redirects to {domain.redirect}" if domain.redirect else "",
+        "payment due" if domain.payment is PaymentStatus.DUE else "",
+        f"tag {domain.tag}" if domain.tag else "",
+    ]
+    return " · ".join(filter(None, told))
+
+
+async def _id_of(client: ScaledMailClient, name: str) -> str:
+    """What ScaledMail wants the mailboxes of a domain to be asked by. Raises NotFound."""
+    domain = await client.find_domain(name)
+    if domain is None:
+        raise NotFound(
+            f"{name} is not (yet) among the domains of this account.",
+            cure="Check the name, and the account you asked for. What was just bought may take some minutes.",
+        )
+    if not domain.id:
+        raise NotFound(
+            f"ScaledMail lists {name} without the id that its mailboxes are asked for by.",
+            cure="If it was just bought, ask again later. Otherwise look into ScaledMail's own dashboard.",
+        )
+    return domain.id
+
+
+# Words and figures.
+
+
+def _paged(rows: Sequence[_Row], page: int) -> tuple[Sequence[_Row], int | None]:
+    """The rows of a page, and the number of the next one, if there is one."""
+    return rows[(page - 1) * PAGE : page * PAGE], page + 1 if page * PAGE < len(rows) else None
+
+
+def _address(email: str, domain: str) -> str:
+    return email if "@" in email else f"{email}@{domain}"
+
+
+def _dollars(price: Decimal | None) -> str:
+    return "not said" if price is None else f"${price:,.2f}"
+
+
+def _number(count: int | None) -> str:
+    return "not said" if count is None else str(count)
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
+
+
+def _listed(names: Iterable[str], most: int = 5) -> str:
+    shown = list(names)
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -1,0 +1,1 @@
+"""Smailor: white-label mailboxes on own domains, their reputation, and reply templates."""

@@ -1,0 +1,292 @@
+"""What people can ask of Mailin about verifying addresses, each action against the provider itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from providers.accounts import PriceList
+from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
+from providers.errors import NotFound, OutcomeUnknown, Rejected
+from providers.mailin.actions.verification import (
+    ACTIONS,
+    CreditHistory,
+    ShowCredits,
+    VerificationDownload,
+    VerificationResult,
+    VerificationStatus,
+    VerifyAddress,
+    VerifyList,
+)
+from providers.mailin.client import MailinClient
+from providers.mailin.sandbox import Fault, MailinSandbox, Work
+
+ONE = VerifyAddress(address="ana@acme.com")
+LIST = VerifyList(addresses=["ana@acme.com", "bad@acme.com", "catch_all@acme.com", "bo@acme.com"])
+NO_PRICES = PriceList()
+
+
+def told(action: type[Action], **given: Any) -> str:
+    with pytest.raises(ValidationError) as refused:
+        action.model_validate(given)
+    return str(refused.value.errors()[0]["msg"])
+
+
+class TestAsking:
+    def test_what_was_pasted(self) -> None:
+        typed = VerifyList.model_validate({"addresses": "ana@ACME.com, <mailto:bo@acme.com|bo@acme.com>;ana@acme.com"})
+        assert typed.addresses == ["ana@acme.com", "bo@acme.com"]
+        assert typed.headline() == "Verify 2 addresses (standard)"
+        assert VerifyList.prefill(["ana@acme.com", "bo@acme.com"]) == {"addresses": "ana@acme.com\nbo@acme.com"}
+        assert ONE.headline() == "Verify ana@acme.com (standard)"
+
+    @pytest.mark.parametrize(
+        ("action", "given", "sentence"),
+        [
+            (VerifyAddress, {"address": "ana"}, "“ana” is not an e-mail address."),
+            (VerifyList, {"addresses": ""}, "Paste at least one address."),
+            (VerifyList, {"addresses": "ana@acme.com bo"}, "“bo” is not an e-mail address."),
+            (VerifyList, {"addresses": [f"a{n}@acme.com" for n in range(501)]}, "These are 501 addresses; at most 500"),
+            (VerificationStatus, {"task": " "}, "Write the task's id"),
+            (VerificationDownload, {"task": "t", "which": ""}, "Write which ones"),
+        ],
+    )
+    def test_mistakes_are_sentences(self, action: type[Action], given: dict[str, Any], sentence: str) -> None:
+        assert sentence in told(action, **given)
+
+    def test_effects(self) -> None:
+        spends = {action.command for action in ACTIONS if action.effect is Effect.SPEND}
+        assert spends == {"verify one", "verify list"}
+
+    @pytest.mark.parametrize(
+        ("action", "needed"),
+        [
+            (ONE, 1),
+            (ONE.model_copy(update={"kind": "catch_all"}), 7),
+            (LIST, 4),
+            (LIST.model_copy(update={"kind": "catch_all"}), 28),
+        ],
+    )
+    async def test_quoted_in_credits(self, mailin: MailinClient, action: Any, needed: int) -> None:
+        quote = await action.quote(mailin, NO_PRICES)
+        assert (quote.total, quote.currency) == (Decimal(needed), "credits")
+
+        worth = await action.quote(mailin, PriceList(prices={"credit": Decimal("0.50")}))
+        assert worth.total == Decimal(needed)
+        assert f"worth {needed / 2:.2f} USD" in worth.lines[0].what
+
+    @pytest.mark.parametrize(
+        ("left", "action", "problems"),
+        [
+            (0, ONE, {"kind": "This costs 1 credit, and the account has none. Buy credits at Mailin."}),
+            (
+                3,
+                LIST,
+                {
+                    "addresses": "This costs 4 credits, and the account has 3. "
+                    "Buy credits at Mailin, or verify fewer addresses."
+                },
+            ),
+        ],
+    )
+    async def test_more_than_there_is(
+        self, mailin: MailinClient, sandbox: MailinSandbox, left: int, action: Any, problems: dict[str, str]
+    ) -> None:
+        sandbox.ledger = [("Purchased credits", left)]
+
+        with pytest.raises(Refused) as refused:
+            await action.check(mailin)
+        assert refused.value.problems == problems
+
+    async def test_just_enough(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.ledger = [("Purchased credits", 4)]
+        await LIST.check(mailin)
+        assert sandbox.credits == 4
+
+
+class TestOne:
+    @pytest.mark.parametrize(
+        ("address", "summary"),
+        [
+            ("ana@acme.com", "ana@acme.com is deliverable."),
+            ("bad@acme.com", "bad@acme.com is not deliverable: mail to it would bounce."),
+            ("unknown@acme.com", "Mailin could not find out whether unknown@acme.com is deliverable."),
+        ],
+    )
+    async def test_at_once(self, mailin: MailinClient, sandbox: MailinSandbox, address: str, summary: str) -> None:
+        done = await VerifyAddress(address=address).run(mailin, "key")
+
+        assert isinstance(done, Done)
+        assert done.summary == summary
+        assert sandbox.credits == 9_999
+
+    async def test_later(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any) -> None:
+        sandbox.verdict_at_once, sandbox.job_seconds = False, 60
+        taken = await ONE.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        still = await ONE.poll(mailin, taken.ref)
+        assert isinstance(still, Pending)
+        assert "single_1" in still.progress
+
+        clock.advance(60)
+        done = await ONE.poll(mailin, still.ref)
+        assert isinstance(done, Done)
+        assert done.items[0].note == "deliverable, score 95"
+
+    async def test_it_fails(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.verdict_at_once, sandbox.job_seconds = False, 60
+        taken = await ONE.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        sandbox.faults.add("single_result", Fault.job_says("failed"))
+
+        assert isinstance(await ONE.poll(mailin, taken.ref), Failed)
+
+
+class TestList:
+    async def test_it_is_worked_on_and_counted(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any) -> None:
+        sandbox.job_seconds = 60
+        taken = await LIST.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        assert sandbox.credits == 9_996
+        still = await LIST.poll(mailin, taken.ref)
+        assert isinstance(still, Pending)
+        assert still.ref == taken.ref
+
+        clock.advance(60)
+        done = await LIST.poll(mailin, still.ref)
+        assert isinstance(done, Done)
+        assert done.summary == "2 of 4 addresses are deliverable."
+        assert done.chart is not None
+        assert dict(done.chart.shares) == {"Deliverable": 2, "Catch-all": 1, "Invalid": 1}
+
+    async def test_it_fails(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        taken = await LIST.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        sandbox.tasks[str(taken.ref["task_id"])].failure = "Out of paper"
+
+        failed = await LIST.poll(mailin, taken.ref)
+
+        assert isinstance(failed, Failed)
+        assert failed.summary == "Mailin could not verify the addresses: Out of paper."
+        assert "credits" in failed.cure
+
+    async def test_an_unknown_word(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        taken = await LIST.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        sandbox.faults.add("task", Fault.job_says("pondering"))
+
+        assert isinstance(await LIST.poll(mailin, taken.ref), Pending)
+
+
+@pytest.mark.parametrize(("action", "operation"), [(ONE, "verify_single"), (LIST, "verify_emails")])
+@pytest.mark.parametrize("work", list(Work))
+async def test_an_unclear_answer_proves_nothing(
+    mailin: MailinClient, sandbox: MailinSandbox, action: Action, operation: str, work: Work
+) -> None:
+    sandbox.faults.add(operation, Fault.cut_after(work=work))
+    with pytest.raises(OutcomeUnknown):
+        await action.run(mailin, "key")
+
+    found = await action.reconcile(mailin, "key")
+
+    assert isinstance(found, Unknown)
+    assert f"The account has {sandbox.credits:,} credits." in found.evidence
+    assert sandbox.ledger[-1][0] in found.evidence
+    assert sandbox.calls[operation] == 1
+
+
+class TestLooking:
+    @pytest.fixture
+    async def task(self, mailin: MailinClient, sandbox: MailinSandbox) -> str:
+        sandbox.job_seconds = 60
+        return await mailin.verify_addresses(LIST.addresses, "standard")
+
+    async def test_a_list(self, mailin: MailinClient, clock: Any, task: str) -> None:
+        for action, still in ((VerificationStatus, "is still running"), (VerificationResult, "has no result yet")):
+            seen = await action(task=task).run(mailin, "key")
+            assert isinstance(seen, Done)
+            assert still in seen.summary
+
+        clock.advance(60)
+        status = await VerificationStatus(task=task).run(mailin, "key")
+        assert isinstance(status, Done)
+        assert (
+            status.summary == f"The verification {task} with 4 addresses is finished. “verify result {task}” shows it."
+        )
+        result = await VerificationResult(task=task).run(mailin, "key")
+        assert isinstance(result, Done)
+        assert result.chart is not None
+
+    async def test_a_failed_one(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str) -> None:
+        sandbox.tasks[task].failure = "Out of paper"
+        clock.advance(60)
+
+        status = await VerificationStatus(task=task).run(mailin, "key")
+        assert isinstance(status, Done)
+        assert status.summary.endswith("has failed: Out of paper.")
+        result = await VerificationResult(task=task).run(mailin, "key")
+        assert isinstance(result, Done)
+        assert "no result" in result.summary
+
+    async def test_one_address(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        task = (await mailin.verify_address("ana@acme.com", "standard")).task_id
+
+        status = await VerificationStatus(task=task).run(mailin, "key")
+        assert isinstance(status, Done)
+        assert "is finished" in status.summary
+        result = await VerificationResult(task=task).run(mailin, "key")
+        assert isinstance(result, Done)
+        assert result.summary == "ana@acme.com is deliverable."
+
+    @pytest.mark.parametrize("action", [VerificationStatus, VerificationResult])
+    async def test_none(self, mailin: MailinClient, action: Any) -> None:
+        with pytest.raises(NotFound, match="Mailin knows no verification “bulk_9”"):
+            await action(task="bulk_9").run(mailin, "key")
+
+    async def test_the_link_is_shown_once(self, mailin: MailinClient, clock: Any, task: str) -> None:
+        clock.advance(60)
+        shown = await VerificationDownload(task=task).reveal(mailin)
+
+        (name, link), *_ = shown.secrets
+        assert (name, "storage/tmp" in link.get_secret_value()) == ("Link", True)
+        assert "storage/tmp" not in repr(shown)
+
+    async def test_no_link(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str) -> None:
+        with pytest.raises(Rejected, match="nothing to download"):
+            await VerificationDownload(task=task).reveal(mailin)
+
+        clock.advance(60)
+        sandbox.download_is_file = True
+        with pytest.raises(Rejected, match="the file itself"):
+            await VerificationDownload(task=task).reveal(mailin)
+
+    async def test_credits(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        some = await ShowCredits().run(mailin, "key")
+        assert isinstance(some, Done)
+        assert some.summary == (
+            "The account has 10,000 credits: enough for 10,000 standard or 1,428 catch-all verifications."
+        )
+        sandbox.ledger.clear()
+        none = await ShowCredits().run(mailin, "key")
+        assert isinstance(none, Done)
+        assert "no credits" in none.summary
+
+    async def test_history(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.ledger += [(f"Entry {number}", -1) for number in range(20)]
+
+        first = await CreditHistory().run(mailin, "key")
+        assert isinstance(first, Done)
+        assert first.table is not None
+        assert first.table.rows[0] == ("Entry 19", "-1", "9,980")
+        assert first.next_page == 2
+        last = await CreditHistory(page=2).run(mailin, "key")
+        assert isinstance(last, Done)
+        assert last.table is not None
+        assert last.table.rows[-1] == ("Purchased credits", "+10,000", "10,000")
+        assert last.next_page is None
+        beyond = await CreditHistory(page=9).run(mailin, "key")
+        assert isinstance(beyond, Done)
+        assert beyond.summary == "There are no more entries in the credits' ledger."
