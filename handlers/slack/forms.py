@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from handlers.slack.messages import quote_lines, total
 from handlers.slack.words import clip, either, escape, paragraphs, plain, section, small, whoever
 from providers.accounts import Account
-from providers.action import Action, Quote
+from providers.action import Action, Effect, Quote
 
 VALUE = "value"
 """The action_id of every input: with block_id the field's name, Slack keeps what was typed over an update."""
@@ -173,7 +173,8 @@ def review(
         blocks.append(section(f"*Reason:* {escape(reason)}"))
     if action.effect.needs_decision:
         who = either([whoever(one) for one in approvers])
-        blocks.append(section(f"Nothing is bought yet. {who} decides; if that is you, somebody else has to."))
+        done = "bought" if action.effect is Effect.SPEND else "done"
+        blocks.append(section(f"Nothing is {done} yet. {who} decides; if that is you, somebody else has to."))
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
     submit = "Ask for approval" if action.effect.needs_decision else "Do it"

@@ -238,7 +238,9 @@ def total(quote: Json | Quote | None) -> str:
     if quote is None:
         return "no cost"
     read = _quote(quote)
-    return money(None, "") if read is None else money(read.total, read.currency)
+    if read is None:
+        return money(None, "")
+    return "no cost" if read.total == 0 else money(read.total, read.currency)
 
 
 def answer_lines(outcome: Outcome, quote: Quote | None) -> list[str]:

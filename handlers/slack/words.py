@@ -74,6 +74,8 @@ def money(amount: Decimal | None, currency: str) -> str:
     """`$1,040.50`, `1,040.50 CAD`, or that nobody knows. Cents are never rounded away."""
     if amount is None:
         return "price unknown"
+    if currency == "credits":
+        return f"{amount:,f} credit{'' if amount == 1 else 's'}"
     digits = max(2, -int(amount.normalize().as_tuple().exponent))
     symbol = _SYMBOLS.get(currency)
     return f"{symbol}{amount:,.{digits}f}" if symbol else f"{amount:,.{digits}f} {escape(currency)}"

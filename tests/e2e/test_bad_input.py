@@ -810,3 +810,67 @@ class TestTheStoreIsGone:
         await house.inside.background.settled()
 
         assert "Something broke in Postroom" in house.privately(house.ana, "#outreach")[0]
+
+
+class TestTwoWindowsOfOneForm:
+    async def test_a_review_confirms_what_it_showed_and_nothing_else(self, house: House) -> None:
+        form = await house.form(house.ana, "/domain buy acme-one.com")
+        await house.ana.fills(form, reason="Spring")
+        await house.ana.submits(form)
+        shown = await house.ana.sees_modal("review")
+        confirmation = {
+            "id": shown.id,
+            "type": "modal",
+            "callback_id": "review",
+            "private_metadata": shown.private_metadata,
+            "state": {"values": {}},
+        }
+        await house.ana.clicks(shown, "Change something")
+        form = await house.ana.sees_modal("form")
+        await house.ana.fills(form, domains="other-name.co")
+        await house.ana.submits(form)
+        await house.ana.sees_modal("review")
+
+        ack = await house.sends(house.ana, "view_submission", view=confirmation)
+        await house.tick()
+
+        assert "was changed or sent from another window" in str(ack.payload)
+        assert house.ana.messages("#outreach") == []
+        assert house.omar.messages("#approvals") == []
+
+
+class TestThrownOut:
+    async def test_the_story_goes_on_in_person_when_the_bot_is_removed_from_the_channel(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme-mail.com")
+        house.slack.remove("C0OUTREACH", BOT_USER_ID)
+
+        await house.omar.clicks(story.card, "approve")
+        await house.runs_for(minutes=30)
+
+        assert house.bought == ["acme-mail.com"]
+        [parent] = [message for message in house.ana.messages("dm") if message.reads("Buy acme-mail.com")]
+        said = [message.text for message in house.ana.thread(parent)][1:]
+        assert any("approved this" in text for text in said)
+        assert any("acme-mail.com is live." in text for text in said)
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
+
+class TestManyLookups:
+    async def test_a_form_opens_while_the_provider_is_being_asked_for_a_long_time(self, house: House) -> None:
+        house.mailin.faults.add("availability", Fault.slow(0.5), times=20)
+        for _ in range(9):
+            await house.finn.types("/domain check acme-mail.com", channel="#outreach")
+
+        form = await house.form(house.ana, "/domain buy acme-hq.com")
+
+        assert form.values["domains"] == "acme-hq.com"
+
+
+@pytest.mark.parametrize("typed", ["www.acme.com", "https://sub.acme.co/", "xn--zzzzzz-.com", "xn--zzzz.com"])
+async def test_only_a_domain_that_can_be_bought_is_one(house: House, typed: str) -> None:
+    form = await house.form(house.ana, f"/domain buy {typed}")
+    await house.ana.fills(form, reason="Spring")
+
+    refused = await house.ana.submits(form)
+
+    assert set(refused.errors) == {"domains"}
