@@ -554,7 +554,10 @@ class Requests:
         async def keep() -> None:
             while True:
                 await asyncio.sleep(self._times.lease.total_seconds() / 3)
-                await self._store.keep_lease(request_id, self._clock.now() + self._times.lease)
+                try:
+                    await self._store.keep_lease(request_id, self._clock.now() + self._times.lease)
+                except Exception:
+                    log.exception("lease_not_kept", request_id=request_id)  # what the call answers still counts
 
         keeper = asyncio.create_task(keep())
         try:

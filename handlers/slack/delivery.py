@@ -34,6 +34,8 @@ LOOK_BACK = timedelta(minutes=10)
 """How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
 LOOK_PAGES = 20
 LEASE = timedelta(seconds=60)
+PATIENCE = 45.0
+"""Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
@@ -76,7 +78,8 @@ class Delivery:
             await self._store.message_postponed(message, due_at=wait, maybe_posted=owed.begun_before)
             return
         try:
-            place = await self._put(owed, self._messages.render(message, owed.request))
+            async with asyncio.timeout(PATIENCE):
+                place = await self._put(owed, self._messages.render(message, owed.request))
         except SlackApiError as error:
             await self._refused(owed, error)
         except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:

@@ -32,6 +32,10 @@ class Window:
         self._user = user
         self._pictures = pictures
 
+    @property
+    def place(self) -> tuple[str, str, Path]:
+        return self._url, self._user, self._pictures
+
     async def opens(self, channel: str) -> None:
         await self.page.goto(f"{self._url}/?as={self._user}&in={channel}")
 
@@ -114,9 +118,16 @@ async def _approves(omar: Window) -> None:
     card = omar.message("Spring campaign for ACME")
     await expect(omar.message("This is your own request")).to_have_count(0)
     await omar.picture("card")
+    browser = omar.page.context.browser
+    assert browser is not None
+    again = Window(await browser.new_page(), *omar.place)
+    await again.opens("C0APPROVALS")
+    await again.message("Spring campaign for ACME").get_by_role("button", name="Approve", exact=True).click()
     await omar.clicks(card, "Approve", confirm="Approve")
     await expect(card.get_by_role("button", name="Approve")).to_have_count(0, timeout=PATIENCE)
     await expect(card).to_contain_text("In progress", timeout=PATIENCE)
+    await again.page.get_by_test_id("confirm").get_by_role("button", name="Approve").click()
+    await expect(again.page.get_by_test_id("notices")).to_contain_text("That is not there any more.", timeout=PATIENCE)
 
 
 async def _sees_it_live(ana: Window, omar: Window) -> None:

@@ -215,9 +215,10 @@ async function busy(control, deed) {
 
 async function press(button) {
   const el = button.closest(".el");
+  const pressed = { ...target(el), ...named(el), value: button.dataset.value }; // it may be gone after the confirmation
   if (!(await confirmed(el))) return;
   if (button.dataset.url) window.open(button.dataset.url, "_blank", "noopener");
-  await busy(button, () => post("click", { ...target(el), ...named(el), value: button.dataset.value }));
+  await busy(button, () => post("click", pressed));
 }
 
 /** Shows the confirmation of an element, if it has one, and answers whether the person agreed. */
@@ -597,9 +598,10 @@ async function pickInMenu(item) {
   const el = item.closest(".el");
   closeMenus();
   el.querySelector("[data-menu]").focus();
+  const picked = { ...target(el), ...named(el), value: item.dataset.pick };
   if (!(await confirmed(el))) return;
   if (item.dataset.url) window.open(item.dataset.url, "_blank", "noopener");
-  await post("choose", { ...target(el), ...named(el), value: item.dataset.pick });
+  await post("choose", picked);
 }
 
 // ---------------------------------------------------------------- going somewhere
