@@ -31,7 +31,7 @@ from handlers.jobs import Jobs
 from handlers.policy import Approvals, JobTimes
 from handlers.requests import Requests
 from handlers.slack.asking import Asking
-from handlers.slack.delivery import Delivery
+from handlers.slack.delivery import Delivery, Pace
 from handlers.slack.front import Front, slack_error
 from handlers.slack.listeners import listen
 from handlers.slack.messages import Messages
@@ -231,7 +231,13 @@ def _assemble(
         client=client,
         requests=requests,
         jobs=jobs,
-        delivery=Delivery(store, client, messages, clock),
+        delivery=Delivery(
+            store,
+            client,
+            messages,
+            clock,
+            Pace(settings.slack.messages_per_second, settings.slack.messages_at_once),
+        ),
         asking=asking,
         bolt=bolt,
         background=background,

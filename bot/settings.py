@@ -80,6 +80,12 @@ class _SlackSection(_Section):
     approvals_channel: Annotated[str, AfterValidator(_channel)] = Field(
         description="The channel where requests wait for a decision."
     )
+    messages_per_second: Annotated[float, Field(gt=0, le=100)] = Field(
+        1, description="How many messages a second go to one channel. Slack takes about one."
+    )
+    messages_at_once: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="How many messages one channel gets at once before they are spaced."
+    )
 
 
 class SlackSettings(_SlackSection):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -388,19 +388,25 @@ class Store:
 
     # The outbox.
 
-    async def claim_owed_messages(self, now: datetime, lease_until: datetime, limit: int = SENT_AT_ONCE) -> list[Owed]:
-        """The oldest owed message of each lane that is due, claimed; that a post was begun is on disk from here on."""
+    async def claim_owed_messages(
+        self, now: datetime, lease_until: datetime, limit: int = SENT_AT_ONCE, *, closed: Collection[str] = ()
+    ) -> list[Owed]:
+        """The oldest owed message of each lane that is due, claimed; that a post was begun is on disk from here on.
+
+        Messages that go to `closed` channels stay where they are.
+        """
+        shut, named = _closed(closed)
 
         def change(db: Database) -> list[Owed]:
             # The plus keeps SQLite from walking through every message ever sent only because they are in order.
             rows = db.execute(
-                "UPDATE messages SET lease_until = :lease, attempts = attempts + 1,"
+                "UPDATE messages SET lease_until = :lease, attempts = attempts + 1,"  # noqa: S608 (shut is ours)
                 " begun = CASE WHEN ts = '' THEN begun + 1 ELSE 0 END"
                 " WHERE seq IN (SELECT seq FROM messages AS owed WHERE sent < wanted AND due_at <= :now"
                 "  AND lease_until < :now AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
                 "   WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
-                "  ORDER BY +seq LIMIT :limit) RETURNING *",
-                {"now": _text(now), "lease": _text(lease_until), "limit": limit},
+                f" {shut} ORDER BY +seq LIMIT :limit) RETURNING *",
+                {"now": _text(now), "lease": _text(lease_until), "limit": limit, **named},
             ).fetchall()
             return [_owed(db, row) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
@@ -463,12 +469,15 @@ class Store:
         """Say something in the thread that no change of state causes."""
         await self._write(lambda db: _owe(db, request_id, [message], now))
 
-    async def next_message_due(self) -> datetime | None:
-        """When the next owed message may be tried, those behind another left out; None when nothing is owed."""
+    async def next_message_due(self, closed: Collection[str] = ()) -> datetime | None:
+        """When the next owed message may be tried, those behind another and those for `closed` channels left out."""
+        shut, named = _closed(closed)
         return await self._moment(
-            "SELECT MIN(MAX(due_at, lease_until)) FROM messages AS owed WHERE sent < wanted AND NOT EXISTS ("
+            "SELECT MIN(MAX(due_at, lease_until)) FROM messages AS owed"  # noqa: S608 (shut is ours)
+            " WHERE sent < wanted AND NOT EXISTS ("
             "SELECT 1 FROM messages AS earlier"
-            " WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
+            f" WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq) {shut}",
+            named,
         )
 
     # Questions.
@@ -549,8 +558,8 @@ class Store:
     async def _requests(self, sql: str, *parameters: object) -> list[Request]:
         return await self._database.read(lambda db: [_request(row) for row in db.execute(sql, parameters)])
 
-    async def _moment(self, sql: str) -> datetime | None:
-        found = await self._database.read(lambda db: db.execute(sql).fetchone()[0])
+    async def _moment(self, sql: str, parameters: Mapping[str, str] | None = None) -> datetime | None:
+        found = await self._database.read(lambda db: db.execute(sql, dict(parameters or {})).fetchone()[0])
         return None if found is None else _time(found)
 
 
@@ -605,6 +614,15 @@ def _record(
     if messages:
         _owe(db, request_id, messages, now)
     _append_audit(db, request_id, fact, now)
+
+
+def _closed(channels: Collection[str]) -> tuple[str, dict[str, str]]:
+    """A condition that leaves out the messages of some channels, and its parameters."""
+    named = {f"closed_{number}": channel for number, channel in enumerate(channels)}
+    if not named:
+        return "", {}
+    places = ", ".join(f":{name}" for name in named)
+    return f"AND COALESCE(NULLIF(owed.posted_in, ''), owed.channel) NOT IN ({places})", named
 
 
 def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:

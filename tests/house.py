@@ -184,7 +184,7 @@ class House:
         await self.tick()
 
     async def _next_due(self) -> datetime | None:
-        moments = [await self.inside.store.next_message_due(), await self.inside.store.next_job_due()]
+        moments = [await self.inside.delivery.next_due(), await self.inside.store.next_job_due()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _is_busy(self) -> bool:
@@ -333,6 +333,7 @@ async def open_house(
             slack=SlackSettings(
                 mode=mode,
                 approvals_channel="C0APPROVALS",
+                messages_at_once=1000,
                 bot_token=SecretStr(slack.app.bot_token),
                 app_token=SecretStr(slack.app.app_token),
                 signing_secret=SecretStr(slack.app.signing_secret),

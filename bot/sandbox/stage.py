@@ -40,6 +40,7 @@ SETTINGS = """\
 [slack]
 mode = "socket"
 approvals_channel = "C0APPROVALS"
+messages_at_once = 200
 
 [accounts.mailin-main]
 provider = "mailin"

@@ -46,6 +46,46 @@ _MAYBE_DONE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one channel may be written to: so many messages at once, then so many a second."""
+
+    per_second: float = 1.0
+    at_once: int = 10
+
+
+DEFAULT_PACE = Pace()
+"""About what Slack takes of one app in one channel, before it answers 429."""
+
+
+class Channels:
+    """Which channels take messages now. What has to wait is not even claimed, so that it costs nothing."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._apart = timedelta(seconds=1 / pace.per_second)
+        self._ahead = self._apart * (pace.at_once - 1)
+        self._even_at: dict[str, datetime] = {}
+        """When a channel will have made up for all that it took so far."""
+        self._told_to_wait: dict[str, datetime] = {}
+
+    def use(self, channel: str, now: datetime) -> None:
+        """A message goes to `channel` now."""
+        self._even_at[channel] = max(self._even_at.get(channel, now), now) + self._apart
+
+    def close(self, channel: str, until: datetime) -> None:
+        """Slack wants to be left alone there until `until`."""
+        self._told_to_wait[channel] = until
+
+    def closed(self, now: datetime) -> dict[str, datetime]:
+        """The channels that take nothing now, each with the moment from which it does."""
+        self._even_at = {channel: at for channel, at in self._even_at.items() if at > now}
+        self._told_to_wait = {channel: at for channel, at in self._told_to_wait.items() if at > now}
+        closed = {channel: at - self._ahead for channel, at in self._even_at.items() if at - self._ahead > now}
+        for channel, until in self._told_to_wait.items():
+            closed[channel] = max(until, closed.get(channel, until))
+        return closed
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     channel: str
     ts: str
@@ -54,29 +94,36 @@ class _Place:
 class Delivery:
     """Posts what the outbox owes."""
 
-    def __init__(self, store: Store, client: AsyncWebClient, messages: Messages, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, client: AsyncWebClient, messages: Messages, clock: Clock, pace: Pace = DEFAULT_PACE
+    ) -> None:
         """`client` must not retry by itself (`retry_handlers=[]`): a lost answer is looked up, never sent blindly."""
         self._store = store
         self._client = client
         self._messages = messages
         self._clock = clock
-        self._closed_until: dict[str, datetime] = {}
+        self._channels = Channels(pace)
 
     async def deliver(self) -> datetime | None:
         """Post everything that is due; returns when the next message may be tried (None: nothing is owed)."""
         while True:
             now = self._clock.now()
-            claimed = await self._store.claim_owed_messages(now, now + LEASE)
+            closed = self._channels.closed(now)
+            claimed = await self._store.claim_owed_messages(now, now + LEASE, closed=closed)
             if not claimed:
-                return await self._store.next_message_due()
+                return await self.next_due()
+            for owed in claimed:
+                self._channels.use(owed.message.posted_in or owed.message.channel, now)
             await asyncio.gather(*(self._deliver_one(owed) for owed in claimed))
+
+    async def next_due(self) -> datetime | None:
+        """When something owed may be tried next: when it is due, or when its channel takes messages again."""
+        closed = self._channels.closed(self._clock.now())
+        due = await self._store.next_message_due(closed)
+        return min([*([due] if due else []), *closed.values()], default=None)
 
     async def _deliver_one(self, owed: Owed) -> None:
         message = owed.message
-        wait = self._closed_until.get(message.posted_in or message.channel)
-        if wait is not None and wait > self._clock.now():
-            await self._store.message_postponed(message, due_at=wait, maybe_posted=owed.begun_before)
-            return
         try:
             async with asyncio.timeout(PATIENCE):
                 place = await self._put(owed, self._messages.render(message, owed.request))
@@ -192,7 +239,7 @@ class Delivery:
         except (TypeError, ValueError):
             seconds = FIRST_RETRY
         until = self._clock.now() + timedelta(seconds=seconds)
-        self._closed_until[message.posted_in or message.channel] = until
+        self._channels.close(message.posted_in or message.channel, until)
         log.info("slack_rate_limited", channel=message.channel, seconds=seconds)
         await self._store.message_postponed(message, due_at=until, maybe_posted=owed.begun_before)
 

@@ -503,7 +503,8 @@ def test_the_shipped_example_has_every_key_with_its_default() -> None:
         "logging": (LoggingSettings, complete["logging"]),
         "account": (account_types()["mailin"], complete["accounts"]["mailin-main"]),
     }
-    assert complete["slack"].keys() == {"mode", "approvals_channel"}
+    assert complete["slack"].keys() == {"mode", "approvals_channel", "messages_per_second", "messages_at_once"}
+    assert (complete["slack"]["messages_per_second"], complete["slack"]["messages_at_once"]) == (1, 10)
     assert complete.keys() == {"slack", "accounts", "prices", "approvals", "jobs", "logging"}
     for model, table in sections.values():
         assert table.keys() == model.model_fields.keys()
