@@ -24,6 +24,8 @@ HEARTBEAT_EVERY = timedelta(seconds=5)
 LATE_AFTER = 3
 LATE_GRACE = timedelta(seconds=15)
 """A beat is late when it has not run to its end for that many intervals and this much more."""
+GATHER_SECONDS = 0.05
+"""A beat that is woken waits this long: the person who caused the work is answered first, and a burst is one run."""
 SOONEST = timedelta(milliseconds=20)
 
 
@@ -33,6 +35,7 @@ class _Beat:
     run: Callable[[], Awaitable[datetime | None]]
     every: timedelta
     task: asyncio.Task[None] | None = None
+    soon: asyncio.TimerHandle | None = None
     again: bool = False
     failures: int = 0
     last: datetime | None = None
@@ -77,8 +80,13 @@ class Beats:
                 continue
             if beat.task is not None and not beat.task.done():
                 beat.again = True
-            else:
-                beat.task = asyncio.create_task(self._run(beat), name=f"beat:{name}")
+            elif beat.soon is None:
+                beat.soon = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin, beat)
+
+    def _begin(self, beat: _Beat) -> None:
+        beat.soon = None
+        if not self._stopping:
+            beat.task = asyncio.create_task(self._run(beat), name=f"beat:{beat.name}")
 
     def late(self) -> list[str]:
         """The beats that should have run to their end by now and have not."""
@@ -118,6 +126,7 @@ class Beats:
                 break
             if not beat.again:
                 break
+            await asyncio.sleep(GATHER_SECONDS)
         if wanted is not None and not self._stopping:
             soonest = datetime.now(wanted.tzinfo) + SOONEST
             self._scheduler.add_job(
