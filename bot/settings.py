@@ -451,8 +451,7 @@ class _Reading:
         if section is None or bot is None or api_url is None:
             return None
         return SlackSettings(
-            mode=section.mode,
-            approvals_channel=section.approvals_channel,
+            **section.model_dump(),
             bot_token=bot,
             app_token=app,
             signing_secret=signing,

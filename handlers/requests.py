@@ -334,6 +334,7 @@ class Requests:
         )
         if begun is None:
             return
+        self._changed()
         async with self._lease_kept(request.id):
             outcome = await self._run_once(action, account, key, request.id)
         # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.

@@ -115,6 +115,14 @@ def test_good_settings_are_read(tmp_path: Path) -> None:
     assert settings.warnings == ()
 
 
+def test_the_pace_of_messages_is_read(tmp_path: Path) -> None:
+    text = GOOD.replace("[slack]", "[slack]\nmessages_per_second = 0.5\nmessages_at_once = 3", 1)
+
+    slack = load(tmp_path, text).slack
+
+    assert (slack.messages_per_second, slack.messages_at_once) == (0.5, 3)
+
+
 def test_prices_are_exact_however_they_are_written(tmp_path: Path) -> None:
     prices = load(tmp_path).prices["parcel"]
 
