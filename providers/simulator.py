@@ -202,7 +202,8 @@ async def serving(app: Starlette, *, port: int = 0, host: str = "127.0.0.1") -> 
     except OSError:
         listener.close()
         raise
-    config = uvicorn.Config(app, http=_CuttableProtocol, ws="none", lifespan="off", log_config=None)
+    # No access log: a provider's key may stand in the address.
+    config = uvicorn.Config(app, http=_CuttableProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

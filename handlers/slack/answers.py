@@ -13,7 +13,7 @@ from handlers.slack import forms
 from handlers.slack.front import Body, Front
 from handlers.slack.messages import answer_lines
 from handlers.slack.tables import chart_block, chart_lines, table_block, table_lines
-from handlers.slack.words import built, code, escape, paragraphs, plain, small
+from handlers.slack.words import SECTION_TEXT, built, code, escape, paragraphs, plain, small
 from providers.accounts import Account
 from providers.action import Action, Done, Effect, Outcome, Quote, Revealed
 from providers.errors import ProviderError
@@ -73,7 +73,7 @@ class Answers:
     async def _answer_in_view(self, body: Body, action: Action, account: Account) -> None:
         try:
             if action.effect is Effect.REVEAL:
-                view = forms.answer(action, _secret_lines(await self._revealed(body, action, account)))
+                view = forms.answer(action, secret_blocks(await self._revealed(body, action, account)))
             else:
                 told = await self._answer(action, account)
                 view = forms.answer(action, told.simple)
@@ -145,11 +145,17 @@ def _turns(action: Action, account: Account, outcome: Outcome) -> list[sb.Elemen
     return buttons
 
 
-def _secret_lines(revealed: Revealed) -> list[Body]:
-    lines = [f"*{name}*\n{code(secret.get_secret_value())}" for name, secret in revealed.secrets]
-    return built(
-        [
-            *paragraphs([f"*{escape(revealed.summary)}*", *lines]),
-            small("Shown once, to you alone. Close this window when you have copied it."),
-        ]
-    )
+def secret_blocks(revealed: Revealed) -> list[Body]:
+    """Credentials to the letter: plain text, so that no character is taken for markup, replaced or cut."""
+    texts: list[str] = []
+    for name, secret in revealed.secrets:
+        entry = f"{name}\n{secret.get_secret_value()}"
+        if texts and len(texts[-1]) + 2 + len(entry) <= SECTION_TEXT:
+            texts[-1] += f"\n\n{entry}"
+        else:
+            texts.append(entry)
+    if any(len(text) > SECTION_TEXT for text in texts):
+        raise Sorry("This credential is too long for Slack to show, so nothing was shown. Look it up at the provider.")
+    plain_sections = [sb.SectionBlock(sb.Text(text, type_=sb.TextType.PLAINTEXT, emoji=False)) for text in texts]
+    once = small("Shown once, to you alone. Close this window when you have copied it.")
+    return built([*paragraphs([f"*{escape(revealed.summary)}*"]), *plain_sections, once])
