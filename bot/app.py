@@ -18,14 +18,14 @@ import structlog
 import uvicorn
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
-from starlette.applications import Starlette
 
 from bot.scheduler import Beats
 from bot.settings import Settings
 from bot.socket_link import SocketLink
-from bot.web import create_web
+from bot.web import Web, create_web
 from handlers.background import Background
 from handlers.jobs import Jobs
 from handlers.policy import Approvals, JobTimes
@@ -33,7 +33,7 @@ from handlers.requests import Requests
 from handlers.slack.asking import Asking
 from handlers.slack.delivery import Delivery, Pace
 from handlers.slack.front import Front, slack_error
-from handlers.slack.listeners import listen
+from handlers.slack.listeners import Door
 from handlers.slack.messages import Messages
 from handlers.slack.people import SlackDirectory
 from providers.accounts import Account, Clock, PriceList
@@ -90,9 +90,12 @@ class House:
     accounts: Mapping[str, Account]
     link: SocketLink | None = field(default=None)
 
-    def web(self) -> Starlette:
+    def web(self) -> Web:
         """The ASGI app: health, and Slack's requests in HTTP mode."""
-        return create_web(self.health, self.bolt if self.settings.slack.mode == "http" else None)
+        secret = self.settings.slack.signing_secret
+        if self.settings.slack.mode != "http" or secret is None:
+            return create_web(self.health)
+        return create_web(self.health, self.bolt, secret.get_secret_value())
 
     async def start(self) -> None:
         """Take up what a former process left, set the beats going, and open the line to Slack."""
@@ -214,16 +217,13 @@ def _assemble(
         directory=SlackDirectory(client, clock),
         clock=clock,
         chance=chance,
-        changed=lambda: beats.wake("outbox", "requests", "jobs"),
+        changed=beats.wake,
     )
-    jobs = Jobs(
-        store=store, requests=requests, times=times, clock=clock, chance=chance, changed=lambda: beats.wake("jobs")
-    )
+    jobs = Jobs(store=store, requests=requests, times=times, clock=clock, chance=chance, changed=beats.wake)
     messages = Messages(requests)
     background, lookups = Background(), Background(at_once=LOOKUPS_AT_ONCE)
     front = Front(requests, catalogue, accounts, messages, background, lookups, client, str(me.team_id))
-    bolt = _bolt(settings, client, me)
-    asking = listen(bolt, front)
+    door = Door(front)
     return House(
         settings=settings,
         clock=clock,
@@ -238,8 +238,8 @@ def _assemble(
             clock,
             Pace(settings.slack.messages_per_second, settings.slack.messages_at_once),
         ),
-        asking=asking,
-        bolt=bolt,
+        asking=door.asking,
+        bolt=_bolt(settings, client, me, door),
         background=background,
         lookups=lookups,
         beats=beats,
@@ -247,24 +247,29 @@ def _assemble(
     )
 
 
-def _bolt(settings: Settings, client: AsyncWebClient, me: AuthorizeResult) -> AsyncApp:
+def _bolt(settings: Settings, client: AsyncWebClient, me: AuthorizeResult, door: Door) -> AsyncApp:
     async def authorize() -> AuthorizeResult:
         return me  # asked once at the start: Bolt's own way asks Slack at every request
 
-    secret = settings.slack.signing_secret
+    async def stumbled(error: Exception) -> BoltResponse:
+        # Bolt could not even look at it, so Slack has not sent it.
+        log.warning("request_refused", kind=type(error).__name__)
+        return BoltResponse(status=401)
+
     logging.getLogger("slack_bolt.AsyncApp").addFilter(_not_about_our_own_way)
-    http = settings.slack.mode == "http"
-    return AsyncApp(
+    bolt = AsyncApp(
         client=client,
         authorize=authorize,
-        signing_secret=secret.get_secret_value() if secret is not None else "",
+        before_authorize=door,
         process_before_response=True,  # the listener returns soon by itself, and the answer need not be polled for
-        request_verification_enabled=http,
+        request_verification_enabled=False,  # bot/web.py verifies, before it parses
         ssl_check_enabled=False,
-        url_verification_enabled=http,
+        url_verification_enabled=settings.slack.mode == "http",
         attaching_function_token_enabled=False,
         raise_error_for_unhandled_request=False,
     )
+    bolt.error(stumbled)
+    return bolt
 
 
 def _opened(path: Path) -> SqliteDatabase:
@@ -352,7 +357,14 @@ async def _serving(house: House) -> AsyncIterator[None]:
         )
         yield
         return
-    config = uvicorn.Config(house.web(), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        house.web(),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,  # nobody asks where a request came from
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     # The process handles its signals itself: uvicorn would take them over and raise them again at its end.
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -58,11 +58,21 @@ def _run() -> None:
         await run(settings, stopping, clock=SystemClock())
 
     try:
-        asyncio.run(until_stopped())
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            runner.run(until_stopped())
     except CannotStart as error:
         _fail(str(error))
     except KeyboardInterrupt:
         pass
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, which takes half as long over each request; asyncio's own where there is none, as on Windows."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _doctor() -> None:

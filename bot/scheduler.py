@@ -40,6 +40,8 @@ class _Beat:
     failures: int = 0
     last: datetime | None = None
     noted: datetime | None = field(default=None)
+    due: datetime | None = field(default=None)
+    """When APScheduler will run it next, beside its interval."""
 
 
 class Beats:
@@ -127,13 +129,19 @@ class Beats:
             if not beat.again:
                 break
             await asyncio.sleep(GATHER_SECONDS)
-        if wanted is not None and not self._stopping:
-            soonest = datetime.now(wanted.tzinfo) + SOONEST
+        self._run_at(beat, wanted)
+
+    def _run_at(self, beat: _Beat, wanted: datetime | None) -> None:
+        now = self._clock.now()
+        if wanted is None or self._stopping or (beat.due is not None and now < beat.due <= wanted):
+            return  # it runs sooner than that anyway, and then asks anew
+        if wanted < now + beat.every:
+            beat.due = max(wanted, now + SOONEST)
             self._scheduler.add_job(
                 self._tick,
                 "date",
                 args=[beat.name],
-                run_date=max(wanted, soonest),
+                run_date=beat.due,
                 id=f"{beat.name}:due",
                 replace_existing=True,
                 misfire_grace_time=None,

@@ -31,9 +31,9 @@ class Jobs:
         times: JobTimes,
         clock: Clock,
         chance: Callable[[], float],
-        changed: Callable[[], None],
+        changed: Callable[[str], None],
     ) -> None:
-        """`chance` gives a random number in [0, 1); `changed` is called when an account is free for its next look."""
+        """`chance` gives a random number in [0, 1); `changed("jobs")` is called when an account is free again."""
         self._store = store
         self._requests = requests
         self._times = times
@@ -53,7 +53,7 @@ class Jobs:
         try:
             await self._look_at(job, request)
         finally:
-            self._changed()
+            self._changed("jobs")
 
     async def _look_at(self, job: Job, request: Request) -> None:
         try:

@@ -115,9 +115,10 @@ class Requests:
         directory: Directory,
         clock: Clock,
         chance: Callable[[], float],
-        changed: Callable[[], None],
+        changed: Callable[[str], None],
     ) -> None:
-        """`chance` gives a random number in [0, 1); `changed` is called after each commit that owes work to a beat."""
+        """`chance` gives a random number in [0, 1); `changed` is called after each commit that owes work to a beat:
+        `"outbox"`, `"requests"` (something was approved) or `"jobs"` (there is something to look at)."""
         self._store = store
         self._catalogue = catalogue
         self._accounts = accounts
@@ -208,7 +209,7 @@ class Requests:
         if request is None:
             await self.own_draft(draft_id, by)  # says what is wrong with it, if anything is
             raise Sorry("This form was changed or sent from another window, so nothing was asked. Open a fresh one.")
-        self._changed()
+        self._wake(request.state)
         return request
 
     async def submit_checked(self, draft: Request) -> Request:
@@ -245,7 +246,7 @@ class Requests:
         if decided is None:
             await self.deciding(request_id, by, seen=seen)  # says why not
             raise await self._too_late(request_id)
-        self._changed()
+        self._wake(decided.state)
         return decided
 
     async def deciding(self, request_id: str, by: str, *, seen: str) -> Request:
@@ -272,7 +273,7 @@ class Requests:
         )
         if cancelled is None:
             raise await self._too_late(request_id)
-        self._changed()
+        self._changed("outbox")
         return cancelled
 
     async def open_requests(self) -> list[Request]:
@@ -297,14 +298,16 @@ class Requests:
             self.executions.spawn(self._run_account(account))
 
     async def _run_account(self, account: str) -> None:
+        ran = False
         try:
             for request in await self._store.approved_of(account):
                 if self.executions.is_draining:
                     return  # it stays approved, and the next start sends it
-                await self._execute_apart(request)
+                ran |= await self._execute_apart(request)
         finally:
             self._accounts_running.discard(account)
-        self._changed()
+        if ran:  # otherwise the beat comes round by itself: what cannot be run now is not tried in a hurry
+            self._changed("requests")
 
     async def _execute_apart(self, request: Request) -> bool:
         """One request that cannot be run now must not keep back those behind it; the next beat tries it again."""
@@ -334,7 +337,7 @@ class Requests:
         )
         if begun is None:
             return
-        self._changed()
+        self._changed("outbox")
         async with self._lease_kept(request.id):
             outcome = await self._run_once(action, account, key, request.id)
         # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.
@@ -389,7 +392,7 @@ class Requests:
         )
         if settled is None:
             raise Sorry(_SETTLED)
-        self._changed()
+        self._wake(settled.state)
         return settled
 
     # What others need to know of a request.
@@ -438,7 +441,7 @@ class Requests:
             job=job,
         )
         if concluded is not None:
-            self._changed()
+            self._wake(concluded.state)
         return concluded is not None
 
     async def ask_person(self, request: Request, outcome: Unknown, fact: str) -> None:
@@ -454,9 +457,17 @@ class Requests:
             asks_person=True,
         )
         if concluded is not None:
-            self._changed()
+            self._changed("outbox")
 
     # Below: the steps.
+
+    def _wake(self, state: RequestState) -> None:
+        """A request is now in `state`: the beats that have to do with it have work."""
+        self._changed("outbox")
+        if state is RequestState.APPROVED:
+            self._changed("requests")
+        elif state in (RequestState.WORKING, RequestState.UNKNOWN):
+            self._changed("jobs")
 
     def account_named(self, name: str) -> Account:
         """The account of the settings; raises Sorry when it is no longer there."""
@@ -527,7 +538,7 @@ class Requests:
             now=self._clock.now(),
         )
         if reopened is not None:
-            self._changed()
+            self._changed("outbox")
 
     async def _run_once(self, action: Action, account: Account, key: str, request_id: str) -> Outcome:
         try:

@@ -14,6 +14,11 @@ def migrations() -> Migrations:
         for statement in _FIRST:
             db.execute(statement)
 
+    @steps()
+    def owed_messages_by_place(db: Database) -> None:
+        for statement in _OWED_BY_PLACE:
+            db.execute(statement)
+
     return steps
 
 
@@ -115,4 +120,13 @@ _FIRST = (
     """,
     "CREATE INDEX audit_by_request ON audit (request_id, seq)",
     "CREATE TABLE beats (name TEXT PRIMARY KEY, at TEXT NOT NULL)",
+)
+
+# Where a message is, or will be: the outbox asks place by place, so that a full channel costs the others nothing.
+_OWED_BY_PLACE = (
+    """
+    ALTER TABLE messages ADD COLUMN place TEXT
+    GENERATED ALWAYS AS (COALESCE(NULLIF(posted_in, ''), channel)) VIRTUAL
+    """,
+    "CREATE INDEX messages_owed_by_place ON messages (place, seq) WHERE sent < wanted",
 )

@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ T = TypeVar("T")
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process's transaction."""
 LARGEST_BATCH = 256
-"""Changes in one commit, so that the first in the queue never waits for a very long tail."""
+"""About how many changes go into one commit, so that the first in the queue never waits for a very long tail."""
 READERS = 2
 
 
@@ -51,7 +51,9 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[_Change[Any]] | None] = queue.SimpleQueue()
+        self._gathered: list[_Change[Any]] = []
+        """What was asked for in this turn of the event loop, and goes to the writer at its end."""
         self._writer = _connect(path)
         _migrate(self._writer)
         self._thread = threading.Thread(target=self._write_forever, name="postroom-writer", daemon=True)
@@ -72,8 +74,16 @@ class SqliteDatabase:
             raise StoreUnavailable("The database is closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Change(change, loop, future))
+        if not self._gathered:
+            # The writer is as quick as the loop: handed each change at once, it would flush the first one alone.
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Change(change, loop, future))
         return await future
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
 
     async def read(self, question: Callable[[Database], T]) -> T:
         """Run `question` on a reader thread, outside every write transaction."""
@@ -83,6 +93,7 @@ class SqliteDatabase:
         """Finish what is queued, then close every connection. Safe to call twice."""
         if self._closed:
             return
+        self._hand_over()
         self._closed = True
         self._queue.put(None)
         self._thread.join()
@@ -101,17 +112,17 @@ class SqliteDatabase:
 
     def _write_forever(self) -> None:
         while (first := self._queue.get()) is not None:
-            batch = [first]
+            batch = list(first)
             last = False
             while len(batch) < LARGEST_BATCH and not last:
                 try:
-                    change = self._queue.get_nowait()
+                    changes = self._queue.get_nowait()
                 except queue.Empty:
                     break
-                if change is None:
+                if changes is None:
                     last = True
                 else:
-                    batch.append(change)
+                    batch += changes
             _tell(self._commit(batch))
             if last:
                 return

@@ -39,6 +39,12 @@ SENT_AT_ONCE = 4
 Slack itself takes about one a second and channel."""
 _NO_LEASE = ""
 """Sorts before every time, so that "no lease" and "lease is over" are one comparison."""
+_PLACE_AFTER = "SELECT place FROM messages WHERE sent < wanted AND place > ? ORDER BY place LIMIT 1"
+_NEXT_IN_PLACE = (
+    "sent < wanted AND place = ? AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
+    " WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
+)
+"""Owed messages of one place, each the oldest of its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +186,17 @@ class Store:
         passed = "requester = :by AND :seen <> '' AND substr(fingerprint, 1, length(:seen)) = :seen"
 
         def change(db: Database) -> Request | None:
-            draft = _one(
-                db, f"SELECT * FROM requests WHERE id = :id AND state = 'draft' AND {passed}",  # noqa: S608 (ours)
-                {"id": request_id, "by": by, "seen": seen},
-            )  # fmt: skip
-            if draft is None:
+            # Nearly everything that is asked waits for a decision, so it is put there before anybody looked at it.
+            request = _set_state(
+                db, request_id, [RequestState.DRAFT], RequestState.AWAITING, now=now, where=passed, by=by, seen=seen
+            )
+            if request is None:
                 return None
-            to, telling = asking(draft)
-            return _move(
-                db, request_id, [RequestState.DRAFT], to, fact=telling.fact, messages=telling.messages, now=now,
-                where=passed, by=by, seen=seen,
-            )  # fmt: skip
+            to, telling = asking(request)
+            if to is not RequestState.AWAITING:
+                request = _set_state(db, request_id, [RequestState.AWAITING], to, now=now)
+            _record(db, request_id=request_id, fact=telling.fact, messages=telling.messages, now=now, is_new=True)
+            return request
 
         return await self._write(change)
 
@@ -395,18 +401,26 @@ class Store:
 
         Messages that go to `closed` channels stay where they are.
         """
-        shut, named = _closed(closed)
 
         def change(db: Database) -> list[Owed]:
-            # The plus keeps SQLite from walking through every message ever sent only because they are in order.
+            at = _text(now)
+            due = [
+                int(row["seq"])
+                for place in _owed_places(db, closed)
+                for row in db.execute(
+                    f"SELECT seq FROM messages AS owed WHERE {_NEXT_IN_PLACE}"  # noqa: S608 (ours)
+                    " AND due_at <= ? AND lease_until < ? ORDER BY seq LIMIT ?",
+                    [place, at, at, limit],
+                )
+            ]
+            chosen = sorted(due)[:limit]
+            if not chosen:
+                return []
             rows = db.execute(
-                "UPDATE messages SET lease_until = :lease, attempts = attempts + 1,"  # noqa: S608 (shut is ours)
+                "UPDATE messages SET lease_until = ?, attempts = attempts + 1,"  # noqa: S608 (only question marks)
                 " begun = CASE WHEN ts = '' THEN begun + 1 ELSE 0 END"
-                " WHERE seq IN (SELECT seq FROM messages AS owed WHERE sent < wanted AND due_at <= :now"
-                "  AND lease_until < :now AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
-                "   WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq)"
-                f" {shut} ORDER BY +seq LIMIT :limit) RETURNING *",
-                {"now": _text(now), "lease": _text(lease_until), "limit": limit, **named},
+                f" WHERE seq IN ({', '.join('?' * len(chosen))}) RETURNING *",
+                [_text(lease_until), *chosen],
             ).fetchall()
             return [_owed(db, row) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
@@ -471,14 +485,18 @@ class Store:
 
     async def next_message_due(self, closed: Collection[str] = ()) -> datetime | None:
         """When the next owed message may be tried, those behind another and those for `closed` channels left out."""
-        shut, named = _closed(closed)
-        return await self._moment(
-            "SELECT MIN(MAX(due_at, lease_until)) FROM messages AS owed"  # noqa: S608 (shut is ours)
-            " WHERE sent < wanted AND NOT EXISTS ("
-            "SELECT 1 FROM messages AS earlier"
-            f" WHERE earlier.lane = owed.lane AND earlier.sent < earlier.wanted AND earlier.seq < owed.seq) {shut}",
-            named,
-        )
+
+        def question(db: Database) -> datetime | None:
+            moments = [
+                db.execute(
+                    f"SELECT MIN(MAX(due_at, lease_until)) FROM messages AS owed WHERE {_NEXT_IN_PLACE}",  # noqa: S608
+                    [place],
+                ).fetchone()[0]
+                for place in _owed_places(db, closed)
+            ]
+            return min((_time(moment) for moment in moments if moment is not None), default=None)
+
+        return await self._database.read(question)
 
     # Questions.
 
@@ -616,13 +634,15 @@ def _record(
     _append_audit(db, request_id, fact, now)
 
 
-def _closed(channels: Collection[str]) -> tuple[str, dict[str, str]]:
-    """A condition that leaves out the messages of some channels, and its parameters."""
-    named = {f"closed_{number}": channel for number, channel in enumerate(channels)}
-    if not named:
-        return "", {}
-    places = ", ".join(f":{name}" for name in named)
-    return f"AND COALESCE(NULLIF(owed.posted_in, ''), owed.channel) NOT IN ({places})", named
+def _owed_places(db: Database, closed: Collection[str]) -> list[str]:
+    """The channels and people that something is owed to, without the `closed` ones: one step of the index for each."""
+    places: list[str] = []
+    after = ""
+    while (row := db.execute(_PLACE_AFTER, [after]).fetchone()) is not None:
+        after = str(row["place"])
+        if after not in closed:
+            places.append(after)
+    return places
 
 
 def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:
@@ -634,14 +654,15 @@ def _refresh_surfaces(db: Database, request_id: str, now: datetime) -> None:
 
 def _owe(db: Database, request_id: str, messages: Sequence[NewMessage], now: datetime) -> None:
     at = _text(now)
+    drawn = new_id("msg")  # one for all: the system's randomness is slow to come by
     rows = [
         {
-            "id": new_id("msg"), "request_id": request_id, "kind": message.kind.value,
+            "id": f"{drawn}{number}", "request_id": request_id, "kind": message.kind.value,
             "lane": f"{request_id}/{'card' if message.kind is MessageKind.CARD else 'thread'}",
             "channel": message.channel, "body": json.dumps(dict(message.body)), "wanted": 1, "sent": 0, "begun": 0,
             "attempts": 0, "created_at": at, "due_at": at, "lease_until": _NO_LEASE, "ts": "", "posted_in": "",
         }
-        for message in messages
+        for number, message in enumerate(messages)
     ]  # fmt: skip
     _insert(db, "messages", *rows)
 

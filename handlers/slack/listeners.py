@@ -1,17 +1,17 @@
-"""The few listeners that Bolt knows: one for each kind of payload, a dictionary inside.
+"""The one door through which Slack comes in: what arrives goes to the part that answers it, by a few dictionaries.
 
-Bolt asks its listeners one after the other whether they match, so its cost grows with their number. Every subscribed
-event has one here too: in Socket Mode Bolt sends no acknowledgement for what nobody listens to.
+Bolt asks its listeners one after the other whether they match, and builds all their arguments anew each time, so its
+cost grows with their number. A middleware of our own ends every request before that.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
-from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from handlers.slack.answers import Answers
@@ -24,18 +24,56 @@ from handlers.slack.home import Home
 
 log = structlog.get_logger(__name__)
 
-_ANY = re.compile("")
+Listener = Callable[[AsyncAck, Body], Awaitable[None]]
 
 
-def listen(app: AsyncApp, front: Front) -> Asking:
-    """Register everything on the Bolt app. Returns the part that takes up what a former process left half asked."""
-    answers = Answers(front)
-    asking, commands, home = Asking(front, answers), Commands(front, answers), Home(front)
-    decisions = Decisions(front, commands, asking, answers)
-    submissions = {"form": asking.on_form, "review": asking.on_review, "deny": decisions.on_deny}
+class Door(AsyncMiddleware):
+    """Where every request of Slack is answered: `AsyncApp(before_authorize=Door(…))`.
 
-    async def on_submission(ack: AsyncAck, body: Body) -> None:
-        handle = submissions.get(str(body["view"].get("callback_id")))
+    It stands before Bolt's authorization because there is one workspace, known since the start, and `Front.asker`
+    turns away people of any other.
+    """
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        answers = Answers(front)
+        self.asking = Asking(front, answers)
+        self._commands, self._home = Commands(front, answers), Home(front)
+        self._decisions = Decisions(front, self._commands, self.asking, answers)
+        self._kinds: Mapping[str, Listener] = {
+            "block_actions": self._decisions.on_click,
+            "view_submission": self._on_submission,
+            "event_callback": self._on_event,
+        }
+        self._submissions: Mapping[str, Listener] = {
+            "form": self.asking.on_form,
+            "review": self.asking.on_review,
+            "deny": self._decisions.on_deny,
+        }
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 (Bolt calls it so)
+    ) -> BoltResponse:
+        """Answer one request. What nobody here knows goes back to Bolt, which says so in the log."""
+        body, ack = req.body, req.context.ack
+        listener = self._commands.on_command if "command" in body else self._kinds.get(str(body.get("type")))
+        if listener is None:
+            return await next()
+        try:
+            await listener(ack, body)
+        except Exception as error:
+            log.exception("listener_broke", kind=type(error).__name__)
+            if ack.response is None and "command" in body:
+                return await ack(text=BROKE)
+            self._front.background.spawn(self._front.sorry(body, error))
+        return ack.response or await ack()
+
+    async def _on_submission(self, ack: AsyncAck, body: Body) -> None:
+        handle = self._submissions.get(str(body["view"].get("callback_id")))
         if handle is None:
             await ack(response_action="update", view=notice("Postroom", EXPIRED))
             return
@@ -46,28 +84,10 @@ def listen(app: AsyncApp, front: Front) -> Asking:
             log.exception("submission_broke", callback_id=body["view"].get("callback_id"))
             await ack(response_action="update", view=notice("Postroom", BROKE))
 
-    async def on_event(body: Body) -> None:
+    async def _on_event(self, ack: AsyncAck, body: Body) -> None:
+        await ack()
         kind = str((body.get("event") or {}).get("type"))
         if kind == "app_home_opened":
-            front.background.spawn(home.on_opened(body))
+            self._front.background.spawn(self._home.on_opened(body))
         elif kind in ("app_uninstalled", "tokens_revoked"):
             log.error("slack_access_lost", event_type=kind, cure="install the app again, then restart Postroom")
-
-    async def on_error(error: Exception, body: Body, context: AsyncBoltContext, ack: AsyncAck) -> BoltResponse:
-        if context.authorize_result is None:
-            # It broke before it was clear that this is from Slack: nobody is answered for that.
-            log.warning("request_refused", kind=type(error).__name__)
-            return BoltResponse(status=401)
-        # Slack gets the response returned here; one that was only acknowledged is replaced by a failure.
-        log.error("listener_broke", kind=type(error).__name__, exc_info=error)
-        if ack.response is None and body.get("command"):
-            return await ack(text=BROKE)
-        front.background.spawn(front.sorry(body, error))
-        return ack.response or await ack()
-
-    app.command(_ANY)(commands.on_command)
-    app.action(_ANY)(decisions.on_click)
-    app.view(_ANY)(on_submission)
-    app.event(_ANY)(on_event)
-    app.error(on_error)
-    return asking

@@ -59,7 +59,7 @@ def asking(store: Store) -> Requests:
         directory=_Nobody(),
         clock=Clock(),
         chance=random.random,
-        changed=lambda: None,
+        changed=lambda _: None,
     )
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 
 import uvicorn
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tests.bench.world import BOT_TOKEN, SIGNING_SECRET
 
 
 def _bare(port: int, *, prompt: bool) -> None:
-    """A Bolt app whose handler only acks, behind the same Starlette adapter and uvicorn settings as the house."""
-    from bot.web import create_web  # noqa: PLC0415 (the other servers do not need it)
-
+    """A Bolt app whose handler only acks, behind Bolt's own adapter for Starlette, with uvicorn set as in the house."""
     app = AsyncApp(
         client=AsyncWebClient(BOT_TOKEN, base_url=os.environ["SLACK_API_URL"]),
         signing_secret=SIGNING_SECRET,
@@ -29,10 +31,18 @@ def _bare(port: int, *, prompt: bool) -> None:
     async def on_command(ack: AsyncAck) -> None:
         await ack()
 
-    async def health() -> Mapping[str, str]:
-        return {}
+    handler = AsyncSlackRequestHandler(app)
 
-    uvicorn.run(create_web(health, app), host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off")
+    async def events(request: Request) -> Response:
+        return await handler.handle(request)
+
+    async def ready(request: Request) -> Response:
+        return JSONResponse({"ready": True})
+
+    web = Starlette(routes=[Route("/slack/events", events, methods=["POST"]), Route("/readyz", ready)])
+    uvicorn.run(
+        web, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off", proxy_headers=False
+    )
 
 
 def _with_catalogue(size: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from providers.mailin.sandbox import SANDBOX_EMAIL, SANDBOX_PASSWORD
+
 TEAM = "T0ACME"
 REQUESTER = "U0ANA"
 APPROVER = "U0OMAR"
@@ -50,6 +52,6 @@ def environment(settings: Path, database: Path, port: int, slack_api: str) -> Ma
         "SLACK_BOT_TOKEN": BOT_TOKEN,
         "SLACK_SIGNING_SECRET": SIGNING_SECRET,
         "SLACK_API_URL": slack_api,
-        "MAILIN_EMAIL": "bench@acme.test",
-        "MAILIN_PASSWORD": "bench-password",
+        "MAILIN_EMAIL": SANDBOX_EMAIL,
+        "MAILIN_PASSWORD": SANDBOX_PASSWORD,
     }
