@@ -258,6 +258,7 @@ def _bolt(settings: Settings, client: AsyncWebClient, me: AuthorizeResult, door:
 
     logging.getLogger("slack_bolt.AsyncApp").addFilter(_not_about_our_own_way)
     bolt = AsyncApp(
+        name="postroom",  # otherwise it searches all modules for who calls it
         client=client,
         authorize=authorize,
         before_authorize=door,
@@ -362,6 +363,7 @@ async def _serving(house: House) -> AsyncIterator[None]:
         log_config=None,
         access_log=False,
         lifespan="off",
+        ws="none",
         proxy_headers=False,  # nobody asks where a request came from
         timeout_graceful_shutdown=5,
     )

@@ -8,11 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from bot.settings import Settings, SettingsError, load_settings
 from providers.accounts import AccountSettings, PriceList
@@ -38,6 +36,8 @@ def _common(
     ] = False,
 ) -> None:
     if version_wanted:
+        from importlib.metadata import version  # noqa: PLC0415 (a start has no use for it)
+
         typer.echo(f"postroom {version('postroom')}")
         raise typer.Exit
 
@@ -76,6 +76,8 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _doctor() -> None:
+    from rich.console import Console  # noqa: PLC0415
+
     from bot.app import SystemClock  # noqa: PLC0415
     from bot.doctor import VerifiesCredentials, diagnose, print_report  # noqa: PLC0415
     from bot.logs import configure_logging  # noqa: PLC0415

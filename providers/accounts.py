@@ -22,7 +22,7 @@ class Clock(Protocol):
 class AccountSettings(BaseModel):
     """`[accounts.<name>]` in the settings: the part every provider's account has. Each provider adds its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: str = Field(description="Which provider this account is at.")
     base_url: HttpUrl = Field(description="Where the provider's API lives. May point anywhere, a test server included.")
@@ -37,7 +37,7 @@ class AccountSettings(BaseModel):
 class PriceList(BaseModel):
     """`[prices.<provider>]`: what the operator says things cost. Keys are the provider's own words ("domain.com")."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code, such as USD.")] = "USD"
     prices: Mapping[str, Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]] = Field(

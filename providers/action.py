@@ -42,7 +42,7 @@ class Effect(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class QuoteLine(_Frozen):
@@ -172,7 +172,7 @@ class Action(BaseModel):
     `hidden()` is not shown in the form.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     provider: ClassVar[str] = ""
     command: ClassVar[str] = ""

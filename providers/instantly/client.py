@@ -76,7 +76,7 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 class InstantlySettings(AccountSettings):
     """`[accounts.<name>]` of an account at Instantly: what its web page sends along once somebody has logged in."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     base_url: HttpUrl = Field(
         HttpUrl("https://app.instantly.ai"),

@@ -137,7 +137,7 @@ Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=100)]
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Campaign(_Answer):
@@ -307,7 +307,9 @@ class CampaignOptions(BaseModel):
     `email_gap` is passed on as it is: the document calls it seconds, the official API minutes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
 
     email_list: tuple[str, ...] | None = None
     """The accounts that it sends from."""
@@ -329,7 +331,7 @@ class CampaignOptions(BaseModel):
 class Variant(BaseModel):
     """One way of writing an e-mail. `body` is HTML as people write it; see `with_hard_spaces`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     subject: str
     body: str
@@ -338,7 +340,7 @@ class Variant(BaseModel):
 class Step(BaseModel):
     """One e-mail of a sequence; with several variants they are tried against each other."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
 
@@ -355,7 +357,7 @@ class Step(BaseModel):
 class Limits(BaseModel):
     """The limits of a sending account to change (endpoint rows 93 and 96). What is None stays as it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     daily_limit: Annotated[int, Field(ge=0)] | None = None
     sending_gap: Annotated[int, Field(ge=0)] | None = None
@@ -374,7 +376,7 @@ class Limits(BaseModel):
 class LimitsReadBack(BaseModel):
     """What the accounts say after their limits were changed. Every address asked for is in one of the three."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     applied: tuple[str, ...]
     differing: Mapping[str, tuple[str, ...]]

@@ -71,7 +71,7 @@ _Row = TypeVar("_Row", Domain, Mailbox)
 class MailApiSettings(AccountSettings):
     """`[accounts.<name>]` of an account at MailAPI.tech."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     base_url: HttpUrl = Field(
         HttpUrl("https://www.mailapi.tech"),

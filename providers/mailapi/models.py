@@ -189,7 +189,7 @@ def _results(body: Any) -> Mapping[str, Any]:
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 def _outcomes(value: Any) -> Any:

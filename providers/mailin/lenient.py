@@ -168,7 +168,7 @@ OBJECTS = BeforeValidator(_objects)
 class Shape(BaseModel):
     """Base of all shapes that are read: what is not named in them is not kept, and their errors show no values."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 # Pages.

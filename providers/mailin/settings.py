@@ -13,7 +13,7 @@ from providers.accounts import AccountSettings
 class MailinSettings(AccountSettings):
     """`[accounts.<name>]` of an account at Mailin.ai."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     base_url: HttpUrl = Field(
         HttpUrl("https://api.mailin.ai"),

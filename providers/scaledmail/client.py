@@ -85,7 +85,7 @@ class ScaledMailSettings(AccountSettings):
     Several organizations work side by side: as accounts of their own with the same key, or all through one account.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     base_url: HttpUrl = Field(
         HttpUrl("https://server.scaledmail.com/api/v1"),

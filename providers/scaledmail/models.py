@@ -141,11 +141,13 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, validate_by_name=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True, validate_by_name=True
+    )
 
 
 class _Wanted(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Organization(_Answer):

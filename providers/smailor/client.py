@@ -107,7 +107,7 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 class SmailorSettings(AccountSettings):
     """`[accounts.<name>]` of an account at Smailor."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     base_url: HttpUrl = Field(
         HttpUrl("https://smailor.com"),

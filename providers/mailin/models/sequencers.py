@@ -37,7 +37,7 @@ class Registrar(Shape):
 class _Details(BaseModel):
     """What Mailin is to know of an account elsewhere. What is None is not sent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     def as_sent(self, *, without: frozenset[str] = frozenset()) -> dict[str, JsonValue]:
         """Its JSON, secrets in clear."""
