@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from pydantic_core import from_json
@@ -15,7 +17,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from yarl import URL
 
 log = structlog.get_logger(__name__)
 
@@ -109,12 +110,22 @@ def _read(body: bytes) -> dict[str, Any]:
     when it is none of these."""
     if body.startswith(b"{"):
         given = from_json(body)
+    elif body.startswith(b"payload="):
+        given = from_json(decoded(body.removeprefix(b"payload=").partition(b"&")[0]))
     else:
-        form = URL.build(path="/", query_string=body.decode(), encoded=True).query
-        given = from_json(form["payload"]) if "payload" in form else dict(form)
+        given = dict(parse_qsl(body.decode(), keep_blank_values=True))
     if not isinstance(given, dict):
         raise ValueError("not an object")
     return given
+
+
+def decoded(value: bytes) -> bytes:
+    """A value of a posted form, decoded.
+
+    Percent-encoding is quoted-printable with another sign, and Python has the latter in C: nearly all of a click's JSON
+    is encoded, and `urllib` takes thirty times as long over its several kilobytes.
+    """
+    return binascii.a2b_qp(value.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,22 +1,25 @@
 """`make bench`: how Postroom does beside bare Bolt and bare SQLite, in one run of interleaved rounds.
 
 Nothing here fails on a time: it prints what was reached and what was wanted. `python -m tests.bench --quick` is for
-while one is working on something; `--only answers|catalogue|storing|starts` measures a part.
+while one is working on something; `--only answers|catalogue|clients|storing|starts` measures a part.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import platform
 import statistics
 from collections.abc import Callable
 from importlib.metadata import version
 
+import structlog
 from rich.console import Console
 
 from tests.bench.answering import FULL, QUICK, Sizes, measure_answers, measure_catalogues
+from tests.bench.clients import measure_clients
 from tests.bench.report import Line, answer_lines, show_answers, show_lines
 from tests.bench.starting import measure_starts
 from tests.bench.storing import measure_storing
@@ -83,7 +86,32 @@ async def _starts(sizes: Sizes, quick: bool, console: Console, say: Say) -> list
     ]
 
 
-_PARTS = {"answers": _answers, "catalogue": _catalogue, "storing": _storing, "starts": _starts}
+async def _clients(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    measured = await measure_clients(sizes.rounds, 300 if quick else 1500, say)
+    for at_once in measured.ours:
+        console.print(
+            f"A page of 100 mailboxes, {at_once} at a time: {statistics.median(measured.ours[at_once]):,.0f} calls a "
+            f"second as records, {statistics.median(measured.httpx[at_once]):,.0f} by bare httpx as dicts."
+        )
+    which, seconds = measured.slowest_form()
+    console.print(
+        f"10,000 mailboxes: {statistics.median(measured.listing) * 1000:.0f} ms to records, json.loads alone "
+        f"{statistics.median(measured.loads) * 1000:.0f} ms. {len(measured.forms)} forms drawn, the slowest is {which}."
+    )
+    lines = [
+        Line(
+            f"a provider's client / bare httpx, {at_once} at a time", measured.throughput(at_once), 0.85, at_least=True
+        )
+        for at_once in measured.ours
+    ]
+    return [
+        *lines,
+        Line("a listing of 10,000 mailboxes read / json.loads of it", measured.parsing(), 3),
+        Line("drawing the slowest form", seconds * 1000, 20, unit=" ms"),
+    ]
+
+
+_PARTS = {"answers": _answers, "catalogue": _catalogue, "clients": _clients, "storing": _storing, "starts": _starts}
 
 
 def _machine() -> str:
@@ -100,6 +128,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows, for while one is working")
     parser.add_argument("--only", choices=_PARTS, action="append", help="measure only this part (may be repeated)")
     given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=None if os.isatty(1) else 170)
     asyncio.run(bench(quick=given.quick, parts=tuple(given.only or _PARTS), console=console))
 

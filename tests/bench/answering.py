@@ -72,7 +72,12 @@ class Cell:
 Cells = dict[tuple[str, int], Cell]
 
 BOLT, PROMPT, COMMAND, CONFIRM, APPROVE = "bolt", "prompt-bolt", "command", "confirm", "approve"
-PEERS = (BOLT, PROMPT, COMMAND, CONFIRM, APPROVE)
+SAME = " with the same body"
+"""Bare Bolt again, which only acks, given what (d) and (e) are given: a confirmation, a click."""
+BOLT_CONFIRM, BOLT_APPROVE = f"{BOLT}{SAME}: {CONFIRM}", f"{BOLT}{SAME}: {APPROVE}"
+PROMPT_CONFIRM, PROMPT_APPROVE = f"{PROMPT}{SAME}: {CONFIRM}", f"{PROMPT}{SAME}: {APPROVE}"
+BARE = (BOLT, PROMPT, BOLT_CONFIRM, PROMPT_CONFIRM, BOLT_APPROVE, PROMPT_APPROVE)
+PEERS = (*BARE, COMMAND, CONFIRM, APPROVE)
 
 
 async def measure_answers(sizes: Sizes, say: Callable[[str], None]) -> tuple[Cells, float]:
@@ -118,6 +123,7 @@ class Scene:
         self._house = house
         self._slack = slack
         self._database = database
+        self._prepared = prepared
         self._reviews = iter(prepared.reviews)
         self._cards = iter(prepared.cards)
 
@@ -133,8 +139,18 @@ class Scene:
                 sent = payloads.approvals(itertools.islice(self._cards, count))
                 await self._durable("approved", sent, concurrency, b"", cell)
             case _:
-                triggers = [payloads.new_trigger() for _ in range(count)]
-                cell.loads.append(await send(self._bare[peer], payloads.commands(triggers), concurrency, b""))
+                server, _, kind = peer.partition(f"{SAME}: ")
+                cell.loads.append(await send(self._bare[server], self._for_bare(kind, count), concurrency, b""))
+
+    def _for_bare(self, kind: str, count: int) -> list[bytes]:
+        """What is only acknowledged may be sent over and over."""
+        match kind:
+            case "confirm":
+                return payloads.confirms(itertools.islice(itertools.cycle(self._prepared.reviews), count))
+            case "approve":
+                return payloads.approvals(itertools.islice(itertools.cycle(self._prepared.cards), count))
+            case _:
+                return payloads.commands([payloads.new_trigger() for _ in range(count)])
 
     async def _command(self, count: int, concurrency: int, cell: Cell) -> None:
         triggers = [payloads.new_trigger() for _ in range(count)]

@@ -64,9 +64,16 @@ async def running(
 @contextlib.asynccontextmanager
 async def outside(log: Path) -> AsyncIterator[Mapping[str, Any]]:
     """The stand-in for Slack and the provider's sandbox; yields their addresses."""
+    async with printing("tests.bench.outside", log) as addresses:
+        yield addresses
+
+
+@contextlib.asynccontextmanager
+async def printing(module: str, log: Path) -> AsyncIterator[Mapping[str, Any]]:
+    """`python -m MODULE`, which prints its addresses as JSON when it is ready; yields them."""
     with log.open("ab") as written:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.outside", stdout=subprocess.PIPE, stderr=written
+            sys.executable, "-m", module, stdout=subprocess.PIPE, stderr=written
         )
     try:
         assert process.stdout is not None

@@ -9,11 +9,29 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.answering import APPROVE, BOLT, COMMAND, CONCURRENCIES, CONFIRM, PEERS, PROMPT, Cell, Cells
+from tests.bench.answering import (
+    APPROVE,
+    BOLT,
+    BOLT_APPROVE,
+    BOLT_CONFIRM,
+    COMMAND,
+    CONCURRENCIES,
+    CONFIRM,
+    PEERS,
+    PROMPT,
+    PROMPT_APPROVE,
+    PROMPT_CONFIRM,
+    Cell,
+    Cells,
+)
 
 NAMES = {
     BOLT: "(a) bare Bolt, only acks, default settings",
     PROMPT: "(b) bare Bolt, only acks, process_before_response",
+    BOLT_CONFIRM: "(a) given the confirmation of (d)",
+    PROMPT_CONFIRM: "(b) given the confirmation of (d)",
+    BOLT_APPROVE: "(a) given the click of (e)",
+    PROMPT_APPROVE: "(b) given the click of (e)",
     COMMAND: "(c) /domain buy acme-mail.com, opens a modal",
     CONFIRM: "(d) confirm, the request durably stored",
     APPROVE: "(e) approve click, the decision durably stored",
@@ -23,6 +41,8 @@ BESIDE = {
     CONFIRM: "outbox posts card, parent and note; all beats",
     APPROVE: "outbox updates two messages and posts a note; all beats; approved requests are bought, one in 2.5 s",
 }
+SAME_BODY = {CONFIRM: (BOLT_CONFIRM, PROMPT_CONFIRM), APPROVE: (BOLT_APPROVE, PROMPT_APPROVE)}
+"""Bare Bolt that was given the same to read: default settings, and process_before_response."""
 P50_GOALS = {1: 0.10, 16: 0.4, 64: 1.3}
 
 
@@ -55,8 +75,8 @@ def show_answers(cells: Cells, console: Console) -> None:
                 f"{cell.rate:,.0f}",
                 f"{cell.p50 * 1000:.2f}",
                 f"{cell.p99 * 1000:.1f}",
-                f"{_p50_ratio(cells, peer, concurrency):.2f}",
-                f"{_rate_ratio(cells, peer, concurrency):.2f}",
+                f"{_p50_ratio(cells, peer, BOLT, concurrency):.2f}",
+                f"{_rate_ratio(cells, peer, PROMPT, concurrency):.2f}",
                 _afterwards(peer, cell),
                 end_section=concurrency == CONCURRENCIES[-1],
             )
@@ -71,14 +91,27 @@ def show_answers(cells: Cells, console: Console) -> None:
 def answer_lines(cells: Cells) -> list[Line]:
     """The goals about answering."""
     lines = [
-        Line(f"{NAMES[peer]}: p50 / (a), {concurrency} at a time", _p50_ratio(cells, peer, concurrency), goal)
+        Line(f"{NAMES[peer]}: p50 / (a), {concurrency} at a time", _p50_ratio(cells, peer, BOLT, concurrency), goal)
         for concurrency, goal in P50_GOALS.items()
         for peer in (COMMAND, CONFIRM, APPROVE)
     ]
     lines += [
-        Line(f"{NAMES[peer]}: req/s / (b), 16 at a time", _rate_ratio(cells, peer, 16), 0.6, at_least=True)
+        Line(f"{NAMES[peer]}: req/s / (b), 16 at a time", _rate_ratio(cells, peer, PROMPT, 16), 0.6, at_least=True)
         for peer in (CONFIRM, APPROVE)
     ]
+    for peer, (bolt, prompt) in SAME_BODY.items():
+        lines += [
+            Line(
+                f"{NAMES[peer][:3]}, (a) given the same body: p50 / (a), {concurrency} at a time",
+                _p50_ratio(cells, peer, bolt, concurrency),
+                goal,
+            )
+            for concurrency, goal in P50_GOALS.items()
+        ]
+        ratio = _rate_ratio(cells, peer, prompt, 16)
+        lines.append(
+            Line(f"{NAMES[peer][:3]}, (b) given the same body: req/s / (b), 16 at a time", ratio, 0.6, at_least=True)
+        )
     return lines
 
 
@@ -104,12 +137,12 @@ def _afterwards(peer: str, cell: Cell) -> str:
     return ""
 
 
-def _p50_ratio(cells: Cells, peer: str, concurrency: int) -> float:
-    return _round_by_round(cells, peer, BOLT, concurrency, lambda cell, number: cell.loads[number].percentile(0.5))
+def _p50_ratio(cells: Cells, peer: str, base: str, concurrency: int) -> float:
+    return _round_by_round(cells, peer, base, concurrency, lambda cell, number: cell.loads[number].percentile(0.5))
 
 
-def _rate_ratio(cells: Cells, peer: str, concurrency: int) -> float:
-    return _round_by_round(cells, peer, PROMPT, concurrency, lambda cell, number: cell.loads[number].rate)
+def _rate_ratio(cells: Cells, peer: str, base: str, concurrency: int) -> float:
+    return _round_by_round(cells, peer, base, concurrency, lambda cell, number: cell.loads[number].rate)
 
 
 def _round_by_round(cells: Cells, peer: str, base: str, concurrency: int, value: Callable[[Cell, int], float]) -> float:

@@ -28,7 +28,9 @@ def _bare(port: int, *, prompt: bool) -> None:
     )
 
     @app.command("/domain")
-    async def on_command(ack: AsyncAck) -> None:
+    @app.view("review")
+    @app.action("approve")
+    async def only_ack(ack: AsyncAck) -> None:
         await ack()
 
     handler = AsyncSlackRequestHandler(app)
@@ -58,7 +60,7 @@ def _with_catalogue(size: int) -> None:
         return Another
 
     actions = [BuyDomains, *(another(number) for number in range(1, size))]
-    app.built_in = lambda: Catalogue(actions)
+    app.built_in = lambda providers: Catalogue(actions)
     sys.argv = ["postroom", "run"]
     cli.main()
 

@@ -26,7 +26,10 @@ from tests.bench.world import APPROVER, CHANNEL, REQUESTER, TEAM
 WRITERS = 16
 _STAMP = "2026-01-01T00:00:00.000000+00:00"
 _FILL = """
-    INSERT INTO requests
+    INSERT INTO requests (
+        id, team, requester, channel, command, created_at, updated_at, state, provider, account, input, quote, reason,
+        fingerprint, view_id, checking_since, decided_by, decided_at, decision_reason, outcome, asks_person, lease_until
+    )
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
     SELECT 'req_' || lower(hex(randomblob(8))), :team, :requester, :channel, 'domain buy', :stamp, :stamp, 'succeeded',
         'mailin', 'mailin-main', :input, :quote, 'New campaign', hex(randomblob(32)), '', NULL, 'U0OMAR', :stamp, '',
