@@ -23,6 +23,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.logs import scrubber
 from bot.settings import Settings, SettingsError
+from handlers.policy import is_group
 from providers.accounts import AccountSettings
 from providers.errors import AuthExpired, NotSent, ProviderError
 
@@ -39,6 +40,8 @@ SCOPES: Mapping[str, str] = {
     "groups:read": "to see whether the bot is in a private channel, and the channel's name",
     "im:history": "to look whether a message arrived before posting it again, in a person's direct messages",
     "im:write": "to tell the story in person where somebody asked in a channel without the bot",
+    "files:read": "to read a list that somebody attached to a form",
+    "files:write": "to hand somebody a file that they asked for, in their direct messages",
     "users:read": "to name people in windows, and to examine whether an approver is active and from here",
     "usergroups:read": "to see who is in a user group that may approve",
 }
@@ -188,8 +191,8 @@ async def _check_slack(settings: Settings, slack: AsyncWebClient) -> list[Check]
     looks: dict[str, _Look] = {
         "scopes": partial(_scopes, identity),
         "approvals channel": partial(_channel, slack, settings.slack.approvals_channel),
-        **{f"approver {user}": partial(_user, slack, user, identity) for user in settings.approvals.users},
-        **{f"approvers {group}": partial(_group, slack, group) for group in settings.approvals.groups},
+        **_people(slack, settings.approvals.approvers, identity, _APPROVERS),
+        **_people(slack, settings.approvals.may_reveal or (), identity, _MAY_REVEAL),
     }
     if bot_token.ok:
         return checks + await asyncio.gather(*(_check(name, look) for name, look in looks.items()))
@@ -246,30 +249,60 @@ async def _channel(slack: AsyncWebClient, channel: str) -> str:
     return f"The bot is in {name}."
 
 
-async def _user(slack: AsyncWebClient, user: str, identity: Mapping[str, Any]) -> str:
-    found = _data(await slack.users_info(user=user)).get("user", {})
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A list of people in the settings: its key, what its checks are called, and what those in it can do."""
+
+    key: str
+    one: str
+    several: str
+    can: str
+
+
+_APPROVERS = _Named("approvals.approvers", "approver", "approvers", "decide")
+_MAY_REVEAL = _Named("approvals.may_reveal", "may reveal", "may reveal", "be shown credentials")
+
+
+def _people(slack: AsyncWebClient, ids: Sequence[str], identity: Mapping[str, Any], named: _Named) -> dict[str, _Look]:
+    looks: dict[str, _Look] = {}
+    for one in ids:
+        if is_group(one):
+            looks[f"{named.several} {one}"] = partial(_group, slack, one, named)
+        else:
+            looks[f"{named.one} {one}"] = partial(_user, slack, one, identity, named)
+    return looks
+
+
+async def _user(slack: AsyncWebClient, user: str, identity: Mapping[str, Any], named: _Named) -> str:
+    try:
+        found = _data(await slack.users_info(user=user)).get("user", {})
+    except SlackApiError as error:
+        raise _slack_failure(error, key=named.key) from None
     name = found.get("real_name") or found.get("name") or user
-    cure = f"Take {user} out of approvals.approvers, or put another person in."
+    cure = f"Take {user} out of {named.key}, or put another person in."
     if found.get("deleted"):
         raise _Failure(f"{name} is deactivated in Slack.", cure)
     if found.get("is_bot") or user == "USLACKBOT":
-        raise _Failure(f"{name} is a bot, and a bot cannot decide.", cure)
+        raise _Failure(f"{name} is a bot, and a bot cannot {named.can}.", cure)
     team, home = found.get("team_id"), identity.get("team_id")
     # In an Enterprise organization colleagues are at home in several workspaces.
     elsewhere = team and home and team != home and not identity.get("enterprise_id")
     if found.get("is_stranger") or elsewhere:
         raise _Failure(f"{name} belongs to another company's workspace.", cure)
-    return f"{name} can decide."
+    return f"{name} can {named.can}."
 
 
-async def _group(slack: AsyncWebClient, group: str) -> str:
-    users = _data(await slack.usergroups_users_list(usergroup=group)).get("users", [])
+async def _group(slack: AsyncWebClient, group: str, named: _Named) -> str:
+    try:
+        users = _data(await slack.usergroups_users_list(usergroup=group)).get("users", [])
+    except SlackApiError as error:
+        raise _slack_failure(error, key=named.key) from None
     if not users:
         raise _Failure(
             f"Nobody is in the user group {group}.",
-            f"Put people into it in Slack, or take {group} out of approvals.approvers.",
+            f"Put people into it in Slack, or take {group} out of {named.key}.",
         )
-    return f"{len(users)} {'person' if len(users) == 1 else 'people'} of this group can decide."
+    return f"{len(users)} {'person' if len(users) == 1 else 'people'} of this group can {named.can}."
 
 
 _BOT, _APP = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"
@@ -281,7 +314,7 @@ _NO_LONGER_VALID = (
     "Install the app in the workspace again and put the new token into {token}.",
 )
 _NOT_KNOWN = ("Slack does not know this token.", "Copy it from the app's settings again into {token}.")
-_NO_SUCH_GROUP = ("There is no such user group, or it is disabled.", "Check the id in approvals.approvers.")
+_NO_SUCH_GROUP = ("There is no such user group, or it is disabled.", "Check the id in {key}.")
 
 _REFUSALS: Mapping[str, tuple[str, str]] = {
     "invalid_auth": _NOT_KNOWN,
@@ -294,8 +327,8 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
         "There is no such channel, or it is private and the bot is not in it.",
         "Check slack.approvals_channel; in a private channel write: /invite and the bot's name.",
     ),
-    "user_not_found": ("There is no such person in this workspace.", "Check the id in approvals.approvers."),
-    "user_not_visible": ("The bot may not see this person.", "Name somebody of this workspace in approvals.approvers."),
+    "user_not_found": ("There is no such person in this workspace.", "Check the id in {key}."),
+    "user_not_visible": ("The bot may not see this person.", "Name somebody of this workspace in {key}."),
     "no_such_subteam": _NO_SUCH_GROUP,
     "subteam_not_found": _NO_SUCH_GROUP,
     "ratelimited": ("Slack was asked too often.", "Run postroom doctor again in a minute."),
@@ -303,7 +336,7 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 """Slack's error codes in words: what happened, and the cure."""
 
 
-def _slack_failure(error: SlackApiError, token: str = _BOT) -> _Failure:
+def _slack_failure(error: SlackApiError, token: str = _BOT, *, key: str = "approvals") -> _Failure:
     data = getattr(error.response, "data", None)
     answer: Mapping[str, Any] = data if isinstance(data, dict) else {}
     code = answer.get("error")
@@ -314,7 +347,7 @@ def _slack_failure(error: SlackApiError, token: str = _BOT) -> _Failure:
         return _Failure(f"The token lacks the scope {answer.get('needed', 'for this')}.", cure.format(token=token))
     unknown = (f"Slack refused: {code}.", f"Look up {code} at https://docs.slack.dev.")
     said, cure = _REFUSALS.get(code, unknown)
-    return _Failure(said, cure.format(token=token))
+    return _Failure(said, cure.format(token=token, key=key))
 
 
 def _data(answer: AsyncSlackResponse) -> dict[str, Any]:

@@ -46,6 +46,9 @@ _SENSITIVE_PAIR = re.compile(
     re.IGNORECASE,
 )
 
+# What people type into forms may be a password. slack_sdk writes every message of the socket out at debug.
+_TYPED = re.compile(r"^(Received message \(type: \w+), data: .*, extra: .*?, session: ", re.DOTALL)
+
 # These tell every request or every tick; the facts that matter are told by Postroom itself.
 _CHATTY = ("aiohttp.access", "apscheduler", "httpcore", "httpx", "uvicorn.access")
 
@@ -88,6 +91,7 @@ def configure_logging(settings: LoggingSettings, stream: TextIO, secrets: Iterab
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _without_what_was_typed,
                 partial(_scrub_event, scrub),
                 *rendering,
                 partial(_scrub_line, scrub),
@@ -129,6 +133,13 @@ def _shapes(secret: str) -> set[str]:
     plain = {secret, in_repr, quote(secret), quote(secret, safe=""), quote_plus(secret)}
     in_json = {json.dumps(shape, ensure_ascii=ascii_only)[1:-1] for shape in plain for ascii_only in (True, False)}
     return plain | in_json
+
+
+def _without_what_was_typed(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _TYPED.sub(r"\1, session: ", value)
+    return event
 
 
 def _scrub_line(scrub: _Scrub, logger: WrappedLogger, method: str, line: str | EventDict) -> str:

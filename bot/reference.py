@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from providers.action import Action, Effect
 from providers.catalogue import NOUNS, Catalogue, built_in
+from providers.files import wanted_of
 
 _EFFECTS = {
     Effect.READ: "answers at once, privately",
     Effect.WRITE: "runs when asked",
     Effect.SPEND: "costs money or credits: waits for a decision",
     Effect.DESTROY: "cannot be undone: waits for a decision",
-    Effect.REVEAL: "shows a credential once, to those who may approve",
+    Effect.REVEAL: "shows a credential once, to those who may see it",
 }
 
 
@@ -38,8 +39,14 @@ def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
             yield ""
             yield f"### `/{f'{command} {action.usage()}'.strip()}` at {catalogue.titles.get(provider, provider)}"
             yield ""
-            yield f"{action.help_line()} *{action.effect.value.upper()}: {_EFFECTS[action.effect]}.*"
+            yield f"{action.help_line()} *{action.effect.value.upper()}: {_waits(action)}.*"
             yield from _fields(action)
+
+
+def _waits(action: type[Action]) -> str:
+    if action.effect is Effect.WRITE and action.may_need_decision():
+        return "runs when asked if it is known to be free, waits for a decision otherwise"
+    return _EFFECTS[action.effect]
 
 
 def _fields(action: type[Action]) -> Iterator[str]:
@@ -51,7 +58,9 @@ def _fields(action: type[Action]) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for name, field in shown:
         need = "required" if field.is_required() else "optional"
-        yield f"| {field.title or name} | {need} | {(field.description or '').replace('|', '/')} |"
+        need += ", also as a file" if wanted_of(field) else ""
+        hint = (field.description or "").replace("|", "\\|")
+        yield f"| {field.title or name} | {need} | {hint} |"
 
 
 if __name__ == "__main__":

@@ -132,29 +132,24 @@ class JobSettings(_Section):
 
 
 class ApprovalSettings(_Section):
-    """`[approvals]`: who may decide."""
+    """`[approvals]`: who may decide, and who may be shown credentials."""
 
     approvers: Annotated[tuple[Annotated[str, AfterValidator(_approver)], ...], Field(min_length=1)] = Field(
         description="Ids of the users (U…, W…) and user groups (S…) who may say yes or no."
     )
+    may_reveal: tuple[Annotated[str, AfterValidator(_approver)], ...] | None = Field(
+        None,
+        description="Ids of the users and user groups who may be shown credentials; left out, it is the approvers.",
+    )
 
-    @field_validator("approvers")
+    @field_validator("approvers", "may_reveal")
     @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for position, approver in enumerate(value):
-            if (first := value.index(approver)) < position:
+    def _each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        named = value or ()
+        for position, who in enumerate(named):
+            if (first := named.index(who)) < position:
                 raise ValueError(f"entry {position + 1} repeats entry {first + 1}")
         return value
-
-    @property
-    def users(self) -> tuple[str, ...]:
-        """The approvers who are named one by one."""
-        return tuple(approver for approver in self.approvers if not approver.startswith("S"))
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The user groups whose members are approvers."""
-        return tuple(approver for approver in self.approvers if approver.startswith("S"))
 
 
 class LoggingSettings(_Section):

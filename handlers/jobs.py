@@ -10,9 +10,9 @@ import structlog
 
 from handlers.background import Background
 from handlers.policy import JobTimes, wait_before_poll
-from handlers.requests import Requests, Sorry
+from handlers.requests import Requests, Sorry, permanent_key
 from providers.accounts import Clock
-from providers.action import Done, Failed, Outcome, Pending, Unknown
+from providers.action import Action, Done, Failed, Later, Outcome, Pending, Unknown
 from providers.errors import ProviderError, RateLimited
 from storage.records import Job, JobKind, Request, RequestState
 from storage.store import Store
@@ -64,10 +64,11 @@ class Jobs:
             await self._requests.ask_person(request, outcome, "stuck")
             return
         try:
+            found: Outcome | Later
             if job.kind is JobKind.POLL:
                 found = await action.poll(account.client, job.ref)
             else:
-                found = await action.reconcile(account.client, f"{request.id}#1")
+                found = await action.reconcile(account.client, permanent_key(request))
         except ProviderError as error:
             log.info("look_failed", request_id=request.id, account=account.name, detail=error.detail or error.sentence)
             asked = error.retry_after if isinstance(error, RateLimited) else None
@@ -77,7 +78,7 @@ class Jobs:
             log.exception("look_broke", request_id=request.id, account=account.name)
             await self._look_later(job, request, None, evidence="Postroom itself broke while it was looking.")
             return
-        await self._take(job, request, found)
+        await self._take(job, request, action, found)
 
     def _not_seen(self, job: Job) -> Job:
         """A look-up that could not read anything proves nothing: it gets its time anew, until a job's deadline."""
@@ -86,8 +87,10 @@ class Jobs:
         anew = self._clock.now() + self._times.reconcile_after
         return replace(job, deadline_at=max(job.deadline_at, min(anew, job.started_at + self._times.deadline)))
 
-    async def _take(self, job: Job, request: Request, found: Outcome) -> None:
+    async def _take(self, job: Job, request: Request, action: Action, found: Outcome | Later) -> None:
         match found:
+            case Later():
+                await self._requests.postpone(request, action, found, expect=[RequestState.UNKNOWN])
             case Done() | Failed():
                 await self._requests.conclude(request, found, expect=[RequestState.WORKING, RequestState.UNKNOWN])
             case Pending() if job.kind is JobKind.RECONCILE:

@@ -6,31 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from providers.action import Effect
+from providers.action import Effect, Quote
 from storage.records import RequestState
 
 JITTER = 0.2
 """Waiting times vary by this share up and down, so that jobs begun together do not ask together."""
 GROWTH = 1.5
 """Each wait is this many times the one before."""
+LONGEST_WAIT = timedelta(days=2)
+"""From when it was asked: what could not be sent until then, because it was too early all the time, has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """Who may decide: user ids (`U…`, `W…`) and user-group ids (`S…`), and where the cards go."""
+    """Who may decide: user ids (`U…`, `W…`) and user-group ids (`S…`), and where the cards go.
+
+    `may_reveal` are those who may be shown credentials; None: the approvers.
+    """
 
     approvers: tuple[str, ...]
     channel: str
-
-    @property
-    def users(self) -> tuple[str, ...]:
-        """The approvers named one by one."""
-        return tuple(who for who in self.approvers if not is_group(who))
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The approvers named by their user group."""
-        return tuple(who for who in self.approvers if is_group(who))
+    may_reveal: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +41,18 @@ class JobTimes:
 
 
 def is_group(who: str) -> bool:
-    """Whether an approver's id names a user group rather than a person."""
+    """Whether an id of the settings names a user group rather than a person."""
     return who.startswith("S")
 
 
-def state_after_asking(effect: Effect) -> RequestState:
+def needs_decision(effect: Effect, quote: Quote | None) -> bool:
+    """Whether somebody has to say yes: what costs money does, and what nobody knows the price of."""
+    return effect.needs_decision or (quote is not None and quote.total != 0)
+
+
+def state_after_asking(effect: Effect, quote: Quote | None) -> RequestState:
     """Where a confirmed request begins: waiting for a decision, or free to run."""
-    return RequestState.AWAITING if effect.needs_decision else RequestState.APPROVED
+    return RequestState.AWAITING if needs_decision(effect, quote) else RequestState.APPROVED
 
 
 def why_not(who: str, requester: str, entitled: Sequence[str] | frozenset[str]) -> str | None:

@@ -17,11 +17,33 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from handlers.background import Background
-from handlers.policy import Approvals, JobTimes, state_after_asking, wait_before_poll, why_not
+from handlers.policy import (
+    LONGEST_WAIT,
+    Approvals,
+    JobTimes,
+    is_group,
+    state_after_asking,
+    wait_before_poll,
+    why_not,
+)
+from handlers.vault import Vault
 from providers.accounts import Account, Clock
-from providers.action import Action, Done, Failed, Item, ItemState, Outcome, Pending, Quote, Refused, Unknown
+from providers.action import (
+    Action,
+    Done,
+    Effect,
+    Failed,
+    Item,
+    ItemState,
+    Later,
+    Outcome,
+    Pending,
+    Quote,
+    Refused,
+    Unknown,
+)
 from providers.catalogue import Catalogue
-from providers.errors import OutcomeUnknown, ProviderError
+from providers.errors import OutcomeUnknown, ProviderError, RateLimited
 from storage.records import (
     Fact,
     Job,
@@ -53,6 +75,8 @@ _TOO_LATE = {
 _UNDER_WAY_DECIDED = "{who} has already approved this. Nothing was changed; its thread tells how it goes."
 _UNDER_WAY = "This is already under way. Nothing was changed; its thread tells how it goes."
 _SETTLED = "This has been settled meanwhile, so your answer was not needed. Its thread tells how it went."
+
+_SECRET_LOST = "Postroom never stores a password or a key, and it was restarted after you typed it. {so}"  # noqa: S105
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
@@ -130,6 +154,7 @@ class Requests:
         self._changed = changed
         self.executions = Background(at_once=1000)
         self._accounts_running: set[str] = set()
+        self._vault = Vault()
 
     # Asking.
 
@@ -164,22 +189,25 @@ class Requests:
             by=draft.requester,
             provider=action.provider,
             account=account,
-            given=action.model_dump(mode="json"),
+            given=action.stored(),
             reason=reason,
             view_id=view_id,
             now=self._clock.now(),
         )
         if filled is None:
             raise Sorry("You have already sent this request; it was not sent again. Its thread tells how it goes.")
+        self._vault.keep(draft.id, action)
         return filled
 
     async def review(self, draft: Request) -> Review | None:
         """Ask the provider whether it can work and what it costs. None when the form was edited meanwhile."""
         assert draft.checking_since is not None
-        action = self.action_of(draft)
+        action = self._vault.fill_in(draft.id, self.action_of(draft))
         account = self._account_of(draft)
         quote, problems, cure = None, dict[str, str](), ""
         try:
+            if self._vault.lacks(draft.id, action):
+                raise Refused({"": _SECRET_LOST.format(so="Nothing was asked: type it once more.")})
             await action.check(account.client)
             quote = await action.quote(account.client, account.prices)
         except Refused as refused:
@@ -221,9 +249,11 @@ class Requests:
 
     async def may_reveal(self, by: str, action: Action, account: str) -> None:
         """Raises Sorry unless the settings let `by` see credentials."""
-        if by not in await self._approvers_now():
+        named = self.approvals.may_reveal
+        if by not in await self._now(self.approvals.approvers if named is None else named):
             await self._store.note_fact("", Fact(by, "reveal_refused", _revealing(action, account)), self._clock.now())
-            raise Sorry("Credentials are shown only to those who may approve. Nothing was shown.")
+            whom = "those who may approve" if named is None else "those whom Postroom's settings name for that"
+            raise Sorry(f"Credentials are shown only to {whom}. Nothing was shown.")
 
     async def note_revealed(self, by: str, action: Action, account: str) -> None:
         """Leave in the audit who was shown what, never the value."""
@@ -246,6 +276,8 @@ class Requests:
         if decided is None:
             await self.deciding(request_id, by, seen=seen)  # says why not
             raise await self._too_late(request_id)
+        if decided.state.is_final:
+            self._vault.drop(decided.id)
         self._wake(decided.state)
         return decided
 
@@ -260,7 +292,7 @@ class Requests:
         return request
 
     async def cancel(self, request_id: str, by: str) -> Request:
-        """The requester takes a waiting request back. Raises Sorry."""
+        """The requester takes back what waits for a decision or for its time. Raises Sorry."""
         request = await self._found(request_id)
         if request.requester != by:
             raise Sorry("Only {who}, who asked for this, can cancel it. Nothing was changed.", request.requester)
@@ -268,11 +300,12 @@ class Requests:
             request_id,
             by=by,
             fact=Fact(by, "cancelled"),
-            messages=[_note(request, "cancelled", by=by)],
+            messages=[_note(request, "cancelled", by=by, waited=request.not_before is not None)],
             now=self._clock.now(),
         )
         if cancelled is None:
             raise await self._too_late(request_id)
+        self._vault.drop(request_id)
         self._changed("outbox")
         return cancelled
 
@@ -286,21 +319,25 @@ class Requests:
 
     async def approvers(self) -> frozenset[str]:
         """Everybody who may decide now. Raises DirectoryUnavailable."""
-        groups = await asyncio.gather(*(self._directory.members(group) for group in self.approvals.groups))
-        return frozenset(self.approvals.users).union(*groups)
+        return await self._members(self.approvals.approvers)
 
     # Running: the one spend path.
 
-    async def run_approved(self) -> None:
-        """Set going what was approved: each account in a task of its own, one request at a time, the oldest first."""
-        for account in await self._store.accounts_with_approved() - self._accounts_running:
+    async def run_approved(self) -> datetime | None:
+        """Set going what may run: each account in a task of its own, one request at a time, the oldest first.
+
+        Returns when the next request may run that waits for its time (None: none does).
+        """
+        now = self._clock.now()
+        for account in await self._store.accounts_with_approved(now) - self._accounts_running:
             self._accounts_running.add(account)
             self.executions.spawn(self._run_account(account))
+        return await self._store.next_run_due(now)
 
     async def _run_account(self, account: str) -> None:
         ran = False
         try:
-            for request in await self._store.approved_of(account):
+            for request in await self._store.approved_of(account, self._clock.now()):
                 if self.executions.is_draining:
                     return  # it stays approved, and the next start sends it
                 ran |= await self._execute_apart(request)
@@ -319,19 +356,30 @@ class Requests:
         return True
 
     async def execute(self, request: Request) -> None:
-        """Send what was approved, at most once: the intent is on disk before the call, the outcome after it."""
+        """Send what was approved, at most once: the intent is on disk before the call, the outcome after it.
+
+        A WRITE that was too early is run again when its time has come, each time with an intent of its own; a second
+        intent of anything else cannot be written.
+        """
         try:
             action, account = self.action_of(request), self._account_of(request)
         except Sorry as sorry:
             failed = Failed(summary=sorry.sentence, cure="Ask again with the command.")
             await self.conclude(request, failed, expect=[RequestState.APPROVED])
             return
+        if self._vault.lacks(request.id, action):
+            lost = _SECRET_LOST.format(so="So it is gone, and nothing was done.")
+            failed = Failed(summary=lost, cure="Ask again with the command, and type it once more.")
+            await self.conclude(request, failed, expect=[RequestState.APPROVED])
+            return
+        action = self._vault.fill_in(request.id, action)
         quote = await action.quote(account.client, account.prices)
         if action.fingerprint(account.name, quote) != request.fingerprint:
             await self._reopen(request, action, account, quote)
             return
+        before = await self._store.runs_begun(request.id) if action.effect is Effect.WRITE else 0
         now = self._clock.now()
-        key = f"{request.id}#1"
+        key = f"{request.id}#{before + 1}"
         begun = await self._store.begin_execution(
             request.id, key=key, lease_until=now + self._times.lease, fact=Fact(POSTROOM, "sent", {"key": key}), now=now
         )
@@ -339,9 +387,21 @@ class Requests:
             return
         self._changed("outbox")
         async with self._lease_kept(request.id):
-            outcome = await self._run_once(action, account, key, request.id)
+            outcome = await self._run_once(action, account, permanent_key(request), request.id, before)
         # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.
-        await self.conclude(begun, outcome, expect=[RequestState.EXECUTING, RequestState.UNKNOWN])
+        expect = [RequestState.EXECUTING, RequestState.UNKNOWN]
+        if isinstance(outcome, Later):
+            await self.postpone(begun, action, outcome, expect=expect, is_news=not before)
+        else:
+            await self.conclude(begun, outcome, expect=expect)
+
+    async def forget_drafts(self, before: datetime) -> None:
+        """Forget forms that nobody finished, and what was handed over for them or for anything that has ended."""
+        await self._store.forget_drafts(before)
+        for request_id in self._vault.requests():
+            request = await self._store.request(request_id)
+            if request is None or request.state.is_final:
+                self._vault.drop(request_id)
 
     async def resume_checks(self, before: datetime) -> list[Request]:
         """The drafts whose check began before `before` and never ended, now ours to check again."""
@@ -441,18 +501,48 @@ class Requests:
             job=job,
         )
         if concluded is not None:
+            self._vault.drop(request.id)  # it was used, or never will be: what follows only reads
             self._wake(concluded.state)
         return concluded is not None
 
+    async def postpone(
+        self, request: Request, action: Action, later: Later, *, expect: Sequence[RequestState], is_news: bool = True
+    ) -> None:
+        """It was too early: what is left of `action` is run at its time. The thread says when, if that is news."""
+        if action.effect is not Effect.WRITE or later.until > request.created_at + LONGEST_WAIT:
+            items = tuple(Item(name=name, state=ItemState.NOT_DONE) for name in action.subjects())
+            failed = Failed(summary=later.summary, cure="Ask again later.", items=items if later.left is None else ())
+            await self.conclude(request, failed, expect=expect)
+            return
+        left = later.left
+        plan = [[moment.isoformat(), what] for moment, what in later.plan]
+        told: dict[str, Any] = {"until": later.until.isoformat(), "summary": later.summary, "plan": plan}
+        postponed = await self._store.postpone(
+            request.id,
+            expect=expect,
+            until=later.until,
+            given=request.input if left is None else left.stored(),
+            fingerprint=request.fingerprint if left is None else left.fingerprint(request.account, None),
+            fact=Fact(POSTROOM, "postponed", told),
+            messages=[_note(request, "later", **told)] if is_news or later.plan else [],
+            now=self._clock.now(),
+        )
+        if postponed is not None:
+            self._wake(postponed.state)
+
     async def ask_person(self, request: Request, outcome: Unknown, fact: str) -> None:
         """Stop looking and ask: the evidence and the buttons are on the request's card."""
+        messages = [_note(request, fact, outcome=outcome)]
+        if not any(one.kind is MessageKind.CARD for one in await self._store.messages_of(request.id)):
+            # It ran without a decision, so nobody has been shown a card yet.
+            messages.append(NewMessage(MessageKind.CARD, self.approvals.channel))
         concluded = await self._store.conclude(
             request.id,
             expect=[RequestState.WORKING, RequestState.UNKNOWN],
             to=RequestState.UNKNOWN,
             outcome=outcome.model_dump(mode="json"),
             fact=Fact(POSTROOM, fact, {"evidence": outcome.evidence}),
-            messages=[_note(request, fact, outcome=outcome)],
+            messages=messages,
             now=self._clock.now(),
             asks_person=True,
         )
@@ -496,9 +586,18 @@ class Requests:
             )
             raise Sorry(why)
 
+    async def _members(self, named: Sequence[str]) -> frozenset[str]:
+        """The people among the ids of the settings, and those in the user groups among them."""
+        groups = await asyncio.gather(*(self._directory.members(one) for one in named if is_group(one)))
+        return frozenset(one for one in named if not is_group(one)).union(*groups)
+
     async def _approvers_now(self) -> frozenset[str]:
+        return await self._now(self.approvals.approvers)
+
+    async def _now(self, named: Sequence[str]) -> frozenset[str]:
+        """Who they are at this moment. Raises Sorry when Slack does not say."""
         try:
-            return await self.approvers()
+            return await self._members(named)
         except DirectoryUnavailable as error:
             raise Sorry(
                 "Slack did not say who may decide, so your click was not taken. Try again in a minute."
@@ -515,7 +614,11 @@ class Requests:
 
     def _asking(self, draft: Request) -> tuple[RequestState, Telling]:
         """Where a confirmed draft goes, and what is told of it. Raises Sorry when this version cannot read it."""
-        to = state_after_asking(self.action_of(draft).effect)
+        action = self.action_of(draft)
+        if self._vault.lacks(draft.id, action):
+            raise Sorry(_SECRET_LOST.format(so="Nothing was asked: type the command again."))
+        quote = None if draft.quote is None else Quote.model_validate(draft.quote)
+        to = state_after_asking(action.effect, quote)
         asked = {"input": draft.input, "quote": draft.quote, "account": draft.account}
         return to, Telling(Fact(draft.requester, "asked", asked), self._first_messages(draft, to))
 
@@ -527,20 +630,26 @@ class Requests:
         return messages
 
     async def _reopen(self, request: Request, action: Action, account: Account, quote: Quote | None) -> None:
-        """The price moved since the decision: the vote is void, and the card asks again with the new figures."""
+        """The price moved since it was approved or asked: a vote is void, and a card asks with the new figures."""
+        decided = bool(request.decided_by)
+        # What ran without a decision has no card yet.
+        card = [] if decided else [NewMessage(MessageKind.CARD, self.approvals.channel)]
         new = None if quote is None else quote.model_dump(mode="json")
         reopened = await self._store.reopen(
             request.id,
             quote=new,
             fingerprint=action.fingerprint(account.name, quote),
             fact=Fact(POSTROOM, "reopened", {"old": request.quote, "new": new}),
-            messages=[_note(request, "reopened", old=request.quote, new=new)],
+            messages=[*card, _note(request, "reopened", old=request.quote, new=new, decided=decided)],
             now=self._clock.now(),
         )
         if reopened is not None:
             self._changed("outbox")
 
-    async def _run_once(self, action: Action, account: Account, key: str, request_id: str) -> Outcome:
+    async def _run_once(
+        self, action: Action, account: Account, key: str, request_id: str, before: int
+    ) -> Outcome | Later:
+        """Run it; `before` is how often it was begun already, and waits grow with that."""
         try:
             return await action.run(account.client, key)
         except OutcomeUnknown as error:
@@ -548,8 +657,13 @@ class Requests:
             return Unknown(summary=error.sentence, evidence=error.detail)
         except ProviderError as error:
             log.warning("not_executed", request_id=request_id, account=account.name, detail=error.detail)
+            if action.effect is Effect.WRITE and isinstance(error, RateLimited) and error.retry_after is not None:
+                asked = min(error.retry_after, LONGEST_WAIT.total_seconds())
+                wait = wait_before_poll(before, self._times, self._chance(), asked)
+                return Later(until=self._clock.now() + wait, summary=f"{error.sentence} Nothing was changed yet.")
             items = tuple(Item(name=name, state=ItemState.NOT_DONE) for name in action.subjects())
-            return Failed(summary=error.sentence, cure=error.cure, items=items)
+            nothing = "" if items else " Nothing was done."
+            return Failed(summary=f"{error.sentence}{nothing}", cure=error.cure, items=items)
         except Exception:
             # A fault of ours after the intent was written: the call may have been sent, so it counts as unclear.
             log.exception("execution_broke", request_id=request_id, account=account.name)
@@ -578,6 +692,11 @@ class Requests:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
+
+
+def permanent_key(request: Request) -> str:
+    """What a provider is given to know the request by, however often it is run or looked up."""
+    return f"{request.id}#1"
 
 
 def _revealing(action: Action, account: str) -> dict[str, Any]:

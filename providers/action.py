@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, SecretStr
 
 from providers.accounts import PriceList
 
@@ -27,7 +27,7 @@ class Effect(StrEnum):
     READ = "read"
     """Answers at once, to the asker alone."""
     WRITE = "write"
-    """Runs when asked; can be undone or repeated."""
+    """Runs when asked; can be undone or repeated. Where its price is not known to be nothing, it waits like a SPEND."""
     SPEND = "spend"
     """Costs money or credits: waits for a decision, and is sent at most once."""
     DESTROY = "destroy"
@@ -86,11 +86,24 @@ class Item(_Frozen):
     note: str = ""
 
 
+class Pick(_Frozen):
+    """What a table's rows are good for: those that the reader chooses fill in the form of another command.
+
+    The first cell of each chosen row is a line of the field `field` of `command`, at the same account. It is form input
+    like any other: the form shows it, and it is validated when that is sent. `button` says what will be asked.
+    """
+
+    command: str
+    field: str
+    button: str
+
+
 class Table(_Frozen):
     """Rows of plain text under named columns; shown as a table where the workspace can, as lines where not."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    pick: Pick | None = None
 
 
 class Chart(_Frozen):
@@ -98,6 +111,18 @@ class Chart(_Frozen):
 
     title: str
     shares: tuple[tuple[str, int], ...]
+
+
+class Download(_Frozen):
+    """Something to take away, for the asker alone: a `link` that opens for whoever has it, or the file itself.
+
+    It is handed over and neither stored nor logged.
+    """
+
+    name: str
+    """What the file is called."""
+    link: SecretStr | None = None
+    content: SecretBytes | None = None
 
 
 class Done(_Frozen):
@@ -108,6 +133,8 @@ class Done(_Frozen):
     items: tuple[Item, ...] = ()
     table: Table | None = None
     chart: Chart | None = None
+    download: Download | None = Field(None, exclude=True, repr=False)
+    """Of a READ's answer only."""
     next_page: int | None = None
 
 
@@ -153,6 +180,24 @@ Outcome = Annotated[Done | Pending | Failed | Unknown, Field(discriminator="kind
 """What running, polling or reconciling an action can tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Too early: what is left can be sent at `until` (aware UTC), and provably nothing of that was sent. WRITE only.
+
+    `summary` says why, and what was done. `plan` is what goes when, in the order of time; its first entry is at
+    `until`. `left` is what is to be asked then, where a part was done already; None: all of it, as it was.
+    """
+
+    until: datetime
+    summary: str
+    plan: tuple[tuple[datetime, str], ...] = ()
+    left: Action | None = None
+
+
+WITHHELD = "**********"
+"""What stands in the stored input for a secret that was given: that there was one, and nothing of it."""
+
+
 class Refused(Exception):
     """Raised by `check`: this request cannot work, so nobody is asked.
 
@@ -169,10 +214,11 @@ class Action(BaseModel):
 
     The class docstring's first line is the help line. Fields are the form, in order; `Field(title=, description=)` are
     its labels and hints. A field marked with `from_words()` takes the words typed after the command; one marked with
-    `hidden()` is not shown in the form.
+    `hidden()` is not shown in the form. A SecretStr stays in the memory of the process until it was used: `check` and
+    `run` have it, `poll` and `reconcile` find WITHHELD in its place.
     """
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: ClassVar[str] = ""
     command: ClassVar[str] = ""
@@ -209,6 +255,14 @@ class Action(BaseModel):
         """The things this request is about, by the names people use for them: its domains, its addresses."""
         return ()
 
+    @classmethod
+    def may_need_decision(cls) -> bool:
+        """Whether somebody may have to say yes: because of its effect, or because it changes something and has a price.
+
+        For the latter the price itself decides: what is free runs when asked, anything else waits.
+        """
+        return cls.effect.needs_decision or (cls.effect is Effect.WRITE and cls.quote is not Action.quote)
+
     # What people type.
 
     @classmethod
@@ -225,13 +279,34 @@ class Action(BaseModel):
         extra = cls.model_fields[field].json_schema_extra
         return isinstance(extra, dict) and bool(extra.get("hidden"))
 
+    # What was handed over and is never written down.
+
+    @classmethod
+    def secret_fields(cls) -> tuple[str, ...]:
+        """The fields whose values must never be stored, shown or logged."""
+        return tuple(name for name, field in cls.model_fields.items() if is_secret(field.annotation))
+
+    def secrets(self) -> dict[str, SecretStr]:
+        """The secrets that were given, by field."""
+        given = {name: getattr(self, name) for name in self.secret_fields()}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def with_secrets(self, secrets: Mapping[str, SecretStr]) -> Self:
+        """This request with what was withheld in its place again."""
+        return self.model_copy(update=dict(secrets))
+
+    def stored(self) -> dict[str, Any]:
+        """The input as JSON, fit to be stored: of a secret only that it was given. Makes an action again as it is."""
+        withheld = dict.fromkeys(self.secrets(), WITHHELD)
+        return self.model_dump(mode="json", exclude=set(withheld)) | withheld
+
     def fingerprint(self, account: str, quote: Quote | None) -> str:
         """A hash of what is being asked, of whom, and at what price. Votes are bound to it."""
         content = {
             "command": self.command,
             "provider": self.provider,
             "account": account,
-            "input": self.model_dump(mode="json"),
+            "input": self.stored(),
             "quote": None if quote is None else quote.model_dump(mode="json", exclude={"valid_until"}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -248,10 +323,11 @@ class Action(BaseModel):
         """What it will cost. None for what costs nothing."""
         return None
 
-    async def run(self, client: Any, key: str) -> Outcome:
+    async def run(self, client: Any, key: str) -> Outcome | Later:
         """Do it. `key` is the request's own permanent key, for providers that can carry a tag.
 
-        Raises a ProviderError; OutcomeUnknown is the one that must be reconciled and never repeated.
+        Raises a ProviderError; OutcomeUnknown is the one that must be reconciled and never repeated. A WRITE that is
+        RateLimited, with the seconds to wait, is run again when they are over: nothing may have been changed before.
         """
         raise TypeError(f"{type(self).__name__} cannot be run")
 
@@ -263,9 +339,17 @@ class Action(BaseModel):
         """Ask the provider how an accepted request is getting on. Reads only."""
         raise TypeError(f"{type(self).__name__} finishes at once and has nothing to poll")
 
-    async def reconcile(self, client: Any, key: str) -> Outcome:
-        """After an unclear answer: find out by reading what happened. Unknown when the reading proves nothing."""
+    async def reconcile(self, client: Any, key: str) -> Outcome | Later:
+        """After an unclear answer: find out by reading what happened. Unknown when the reading proves nothing.
+
+        Later when what was sent has happened, and more of it is to be sent.
+        """
         return Unknown(summary="This provider gives no way to look it up.")
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether a field of this type holds a secret: SecretStr, or that or nothing."""
+    return annotation is SecretStr or any(is_secret(one) for one in get_args(annotation))
 
 
 def from_words() -> dict[str, JsonValue]:

@@ -89,18 +89,18 @@ def registered() -> tuple[Provider, ...]:
     return (mailin(), scaledmail(), smailor(), instantly(), mailapi())
 
 
-def built_in() -> Catalogue:
-    """The catalogue of everything this version of Postroom can do."""
-    providers = registered()
+def built_in(providers: Sequence[Provider] | None = None) -> Catalogue:
+    """The catalogue of everything this version of Postroom can do, or of what `providers` can do."""
+    providers = registered() if providers is None else providers
     return Catalogue(
         (action for provider in providers for action in provider.actions),
         {provider.name: provider.title for provider in providers},
     )
 
 
-def account_types() -> dict[str, type[AccountSettings]]:
+def account_types(providers: Sequence[Provider] | None = None) -> dict[str, type[AccountSettings]]:
     """For each provider, the shape of its `[accounts.<name>]` settings."""
-    return {provider.name: provider.settings for provider in registered()}
+    return {provider.name: provider.settings for provider in (registered() if providers is None else providers)}
 
 
 def open_account(
@@ -109,9 +109,12 @@ def open_account(
     prices: PriceList,
     clock: Clock,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    *,
+    providers: Sequence[Provider] | None = None,
 ) -> Account:
     """Connect one account of the settings to its provider's client. Nothing is sent yet. `sleep` is how it waits."""
-    provider = next((one for one in registered() if one.name == settings.provider), None)
+    known = registered() if providers is None else providers
+    provider = next((one for one in known if one.name == settings.provider), None)
     if provider is None:
         raise TypeError(f"no client for an account of {settings.provider!r}")
     client = provider.connect(name, settings, clock, sleep=sleep)

@@ -16,8 +16,9 @@ class ProviderError(Exception):
     cure = "Try again in a few minutes. If it stays like this, tell whoever runs Postroom."
 
     def __init__(self, sentence: str, *, cure: str | None = None, status: int | None = None, detail: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+        # It may end in the provider's own words, and more is said behind it.
+        self.sentence = sentence if sentence.endswith((".", "!", "?", "”", "…")) else f"{sentence}."
+        super().__init__(self.sentence)
         self.cure = cure or type(self).cure
         self.status = status
         self.detail = detail

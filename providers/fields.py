@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import idna
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
+
+from providers.action import WITHHELD
 
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 _SLACK_LINK = re.compile(r"<(?:https?://|mailto:)?([^|>]*)(?:\|([^>]*))?>")
@@ -67,6 +69,18 @@ def split_list(value: Any) -> Any:
     if isinstance(value, str):
         return [piece for piece in re.split(r"[\s,;]+", value) if piece]
     return value
+
+
+def secret_of(least: int, most: int) -> AfterValidator:
+    """A secret of so many characters. What was withheld when the request was stored passes as it is."""
+
+    def check(secret: SecretStr | None) -> SecretStr | None:
+        text = WITHHELD if secret is None else secret.get_secret_value()
+        if text != WITHHELD and not least <= len(text) <= most:
+            raise problem(f"This has {len(text)} characters; it has to have from {least} to {most}.")
+        return secret
+
+    return AfterValidator(check)
 
 
 def parse_domains(value: Any) -> Any:

@@ -27,8 +27,9 @@ import structlog
 from httpx_aiohttp import AiohttpTransport
 from pydantic import JsonValue
 
-from providers.accounts import Clock
+from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
+from providers.answers import read_json
 from providers.errors import BadAnswer, NotSent, OutcomeUnknown, ProviderError, RateLimited, Upstream
 
 MAX_TRIES = 3
@@ -160,6 +161,31 @@ class Transport:
         self._lines: dict[bool, AiohttpTransport] = {}
         self._closed = False
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("providers.http", account=account)
+
+    @classmethod
+    def for_account(
+        cls,
+        name: str,
+        settings: AccountSettings,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        busy: frozenset[int] = BUSY,
+        is_plain: Callable[[Answer], bool] = lambda _: False,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Transport:
+        """The transport of an account as its settings have it."""
+        return cls(
+            str(settings.base_url),
+            account=name,
+            clock=clock,
+            min_seconds_between_calls=settings.min_seconds_between_calls,
+            timeout_seconds=settings.timeout_seconds,
+            busy=busy,
+            is_plain=is_plain,
+            max_answer_bytes=max_answer_bytes,
+            sleep=sleep,
+        )
 
     def __repr__(self) -> str:
         return f"<Transport account={self.account!r}>"
@@ -585,7 +611,6 @@ def _parsed(content: bytes) -> JsonValue:
     if not content:
         return None
     try:
-        parsed: JsonValue = jsonlib.loads(content)
-    except (ValueError, RecursionError):
+        return read_json(content.decode(jsonlib.detect_encoding(content)))
+    except ValueError:
         return None
-    return parsed

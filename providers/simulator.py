@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -23,8 +24,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from providers.accounts import Clock
+
 REMEMBERED_CALLS = 1000
 """How many of the latest calls a sandbox can show."""
+LONGEST_TEXT = 10_000
+"""Characters that are remembered of a body that is no JSON: files are sent as well."""
 
 
 class Work(StrEnum):
@@ -45,6 +50,7 @@ class Kind(StrEnum):
     CUT_IN_ANSWER = "cut_in_answer"
     MALFORMED = "malformed"
     UNKNOWN_SHAPE = "unknown_shape"
+    JOB_SAYS = "job_says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Fault:
     status: int = 500
     seconds: float = 0.0
     retry_after: str | None = None
+    word: str = ""
     body: JsonValue = None
 
     @classmethod
@@ -70,11 +77,15 @@ class Fault:
         *,
         work: Work = Work.NOTHING,
         retry_after: str | int | None = None,
+        word: str = "",
         body: JsonValue = None,
     ) -> Fault:
-        """This status, with everything, half or nothing done. Without a `body` the sandbox finds its own words."""
+        """This status, with everything, half or nothing done.
+
+        Its body is that of the sandbox's own errors, with `word` in it where there is one, unless a `body` is given.
+        """
         asked = None if retry_after is None else str(retry_after)
-        return cls(Kind.STATUS, work=work, status=status, retry_after=asked, body=body)
+        return cls(Kind.STATUS, work=work, status=status, retry_after=asked, word=word, body=body)
 
     @classmethod
     def cut_before(cls) -> Fault:
@@ -101,17 +112,22 @@ class Fault:
         """It is done; the answer has the right status and is JSON that nobody has seen before."""
         return cls(Kind.UNKNOWN_SHAPE)
 
+    @classmethod
+    def job_says(cls, word: str) -> Fault:
+        """What takes its time (a job, a task, an order) reports a status that nobody has documented."""
+        return cls(Kind.JOB_SAYS, word=word)
+
 
 class Faults:
     """The faults to come, by operation, in the order in which they were added."""
 
     def __init__(self, operations: type[StrEnum]) -> None:
-        self._operations = operations
+        self.operations = operations
         self._waiting: dict[str, deque[Fault]] = {}
 
     def add(self, operation: str, fault: Fault, times: int = 1) -> None:
         """Let the next `times` calls of this operation go wrong. Raises ValueError for an operation there is not."""
-        self._waiting.setdefault(self._operations(operation).value, deque()).extend([fault] * times)
+        self._waiting.setdefault(self.operations(operation).value, deque()).extend([fault] * times)
 
     def take(self, operation: str) -> Fault | None:
         """The fault of this very call."""
@@ -129,7 +145,10 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One call as it came in. `path` is as on the wire; header names are lower case; an absent body is None."""
+    """One call as it came in. `path` is as on the wire; header names are lower case; an absent body is None.
+
+    `at` is by the sandbox's clock.
+    """
 
     operation: str
     method: str
@@ -137,18 +156,23 @@ class Arrived:
     query: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: JsonValue = field(repr=False)
+    at: datetime
 
 
 class Simulated(Protocol):
     """What a sandbox has, whichever provider it is."""
 
+    clock: Clock
     faults: Faults
     calls: Counter[str]
     arrived: deque[Arrived]
 
 
 Handler = Callable[[Request, "Fault | None"], Awaitable[Response]]
-"""What an endpoint does. It is given the fault that will strike, for the one case of half the work."""
+"""What an endpoint does. It is given the fault that will strike, for half the work and for jobs that say odd things."""
+
+Words = Callable[[int, str], JsonValue]
+"""The body that a provider sends with a status of its own accord; with these words in it, unless they are empty."""
 
 
 def endpoint(
@@ -156,18 +180,15 @@ def endpoint(
     operation: StrEnum,
     handler: Handler,
     *,
-    admit: Callable[[Request], Response | None],
-    words: Callable[[int], JsonValue],
+    admit: Callable[[Request], Awaitable[Response | None]],
+    words: Words,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that counts, records, turns away whom `admit` has an answer for, works, and then goes wrong.
-
-    `words` is the body that this provider sends with a status of its own accord.
-    """
+    """An endpoint that counts, records, turns away whom `admit` has an answer for, works, and then goes wrong."""
 
     async def answer(request: Request) -> Response:
         sandbox.calls[operation.value] += 1
-        sandbox.arrived.append(await _arrived(request, operation))
-        refused = admit(request)
+        sandbox.arrived.append(await _arrived(request, operation, sandbox.clock.now()))
+        refused = await admit(request)
         if refused is not None:
             return refused
         fault = sandbox.faults.take(operation.value)
@@ -177,6 +198,11 @@ def endpoint(
         return await _spoilt(request, answered, fault, words)
 
     return answer
+
+
+def part(things: Sequence[Any], fault: Fault | None) -> Sequence[Any]:
+    """As much of it as a fault lets be done."""
+    return things[: -(-len(things) // 2)] if fault is not None and fault.work is Work.HALF else things
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -244,13 +270,13 @@ class FaultSwitches:
         return JSONResponse({})
 
 
-async def _arrived(request: Request, operation: StrEnum) -> Arrived:
+async def _arrived(request: Request, operation: StrEnum, now: datetime) -> Arrived:
     body: JsonValue = None
     if content := await request.body():
         try:
             body = await request.json()
         except ValueError:
-            body = content.decode("utf-8", errors="replace")
+            body = content[:LONGEST_TEXT].decode("utf-8", errors="replace")
     return Arrived(
         operation=operation.value,
         method=request.method,
@@ -258,16 +284,17 @@ async def _arrived(request: Request, operation: StrEnum) -> Arrived:
         query=dict(request.query_params),
         headers=dict(request.headers),
         body=body,
+        at=now,
     )
 
 
-async def _spoilt(request: Request, answered: Response, fault: Fault, words: Callable[[int], JsonValue]) -> Response:
+async def _spoilt(request: Request, answered: Response, fault: Fault, words: Words) -> Response:
     match fault.kind:
         case Kind.SLOW:
             await asyncio.sleep(fault.seconds)
         case Kind.STATUS:
             headers = None if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            body = words(fault.status) if fault.body is None else fault.body
+            body = words(fault.status, fault.word) if fault.body is None else fault.body
             answered = JSONResponse(body, fault.status, headers)
         case Kind.CUT:
             answered = _Cut(request)
@@ -277,6 +304,8 @@ async def _spoilt(request: Request, answered: Response, fault: Fault, words: Cal
             answered = Response("<html>Something went wrong.", answered.status_code, media_type="text/html")
         case Kind.UNKNOWN_SHAPE:
             answered = JSONResponse({"result": {"ok": 1}}, answered.status_code)
+        case Kind.JOB_SAYS:
+            pass  # it has said so already
     return answered
 
 

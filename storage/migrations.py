@@ -19,6 +19,10 @@ def migrations() -> Migrations:
         for statement in _OWED_BY_PLACE:
             db.execute(statement)
 
+    @steps()
+    def requests_that_wait_for_their_time(db: Database) -> None:
+        db.execute("ALTER TABLE requests ADD COLUMN not_before TEXT")
+
     return steps
 
 

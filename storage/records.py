@@ -53,7 +53,8 @@ class Request:
 
     `input`, `quote` and `outcome` are JSON of the action's own models; `fingerprint` binds votes to them. `view_id` is
     the form a draft lives in, `checking_since` is set while its names are being checked. `lease_until` guards
-    `executing`. `asks_person` is true while only a person can settle an unknown outcome.
+    `executing`. `asks_person` is true while only a person can settle an unknown outcome. An approved request is not
+    sent before `not_before`.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Request:
     outcome: Json | None = None
     asks_person: bool = False
     lease_until: datetime | None = None
+    not_before: datetime | None = None
 
 
 class Verdict(StrEnum):

@@ -39,6 +39,7 @@ SENT_AT_ONCE = 4
 Slack itself takes about one a second and channel."""
 _NO_LEASE = ""
 """Sorts before every time, so that "no lease" and "lease is over" are one comparison."""
+_MAY_RUN = "state = 'approved' AND (not_before IS NULL OR not_before <= ?)"
 _PLACE_AFTER = "SELECT place FROM messages WHERE sent < wanted AND place > ? ORDER BY place LIMIT 1"
 _NEXT_IN_PLACE = (
     "sent < wanted AND place = ? AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
@@ -233,12 +234,13 @@ class Store:
     async def cancel(
         self, request_id: str, *, by: str, fact: Fact, messages: Sequence[NewMessage], now: datetime
     ) -> Request | None:
-        """The requester takes a waiting request back."""
+        """The requester takes back what waits for a decision, or for its time."""
 
         def change(db: Database) -> Request | None:
             return _move(
-                db, request_id, [RequestState.AWAITING], RequestState.CANCELLED, fact=fact, messages=messages, now=now,
-                columns={"decided_by": by, "decided_at": _text(now)}, where="requester = :by", by=by,
+                db, request_id, [RequestState.AWAITING, RequestState.APPROVED], RequestState.CANCELLED, fact=fact,
+                messages=messages, now=now, columns={"decided_by": by, "decided_at": _text(now), "not_before": None},
+                where="requester = :by AND (state = 'awaiting_approval' OR not_before IS NOT NULL)", by=by,
             )  # fmt: skip
 
         return await self._write(change)
@@ -254,7 +256,7 @@ class Store:
                 db, request_id, [RequestState.APPROVED], RequestState.AWAITING, fact=fact, messages=messages, now=now,
                 columns={
                     "quote": None if quote is None else json.dumps(quote), "fingerprint": fingerprint,
-                    "decided_by": "", "decided_at": None,
+                    "decided_by": "", "decided_at": None, "not_before": None,
                 },
             )  # fmt: skip
 
@@ -262,18 +264,27 @@ class Store:
 
     # Execution: at most once.
 
-    async def approved_of(self, account: str) -> list[Request]:
+    async def approved_of(self, account: str, now: datetime) -> list[Request]:
         """What may run now with one account, oldest decision first."""
         return await self._requests(
-            "SELECT * FROM requests WHERE state = 'approved' AND account = ? ORDER BY updated_at LIMIT 100", account
+            f"SELECT * FROM requests WHERE {_MAY_RUN} AND account = ? ORDER BY updated_at LIMIT 100",  # noqa: S608
+            _text(now),
+            account,
         )
 
-    async def accounts_with_approved(self) -> set[str]:
+    async def accounts_with_approved(self, now: datetime) -> set[str]:
         """The accounts with which something may run now."""
         return await self._database.read(
             lambda db: {
-                row["account"] for row in db.execute("SELECT DISTINCT account FROM requests WHERE state = 'approved'")
+                row["account"]
+                for row in db.execute(f"SELECT DISTINCT account FROM requests WHERE {_MAY_RUN}", [_text(now)])  # noqa: S608
             }
+        )
+
+    async def next_run_due(self, now: datetime) -> datetime | None:
+        """When the time of the next request comes that waits for it; None when none does."""
+        return await self._moment(
+            "SELECT MIN(not_before) FROM requests WHERE state = 'approved' AND not_before > :now", {"now": _text(now)}
         )
 
     async def begin_execution(
@@ -284,7 +295,8 @@ class Store:
         def change(db: Database) -> Request | None:
             request = _move(
                 db, request_id, [RequestState.APPROVED], RequestState.EXECUTING, fact=fact, messages=(), now=now,
-                columns={"lease_until": _text(lease_until)},
+                columns={"lease_until": _text(lease_until), "not_before": None},
+                where="(not_before IS NULL OR not_before <= :now)",
             )  # fmt: skip
             if request is not None:
                 _insert(
@@ -298,6 +310,35 @@ class Store:
             return request
 
         return await self._write(change)
+
+    async def postpone(
+        self, request_id: str, *, expect: Sequence[RequestState], until: datetime, given: Json, fingerprint: str,
+        fact: Fact, messages: Sequence[NewMessage], now: datetime,
+    ) -> Request | None:  # fmt: skip
+        """What is left of it, `given`, may run at `until`: provably nothing of that was sent. Never for a spend.
+
+        The intents of what was begun before stay; the next run needs a key of its own.
+        """
+
+        def change(db: Database) -> Request | None:
+            request = _move(
+                db, request_id, expect, RequestState.APPROVED, fact=fact, messages=messages, now=now,
+                columns={
+                    "not_before": _text(until), "input": json.dumps(given), "fingerprint": fingerprint,
+                    "lease_until": None, "outcome": None, "asks_person": 0,
+                },
+            )  # fmt: skip
+            if request is not None:
+                db.execute("DELETE FROM jobs WHERE request_id = ?", [request_id])
+            return request
+
+        return await self._write(change)
+
+    async def runs_begun(self, request_id: str) -> int:
+        """How often a run of this request was begun."""
+        return await self._database.read(
+            lambda db: int(db.execute("SELECT COUNT(*) FROM intents WHERE request_id = ?", [request_id]).fetchone()[0])
+        )
 
     async def keep_lease(self, request_id: str, lease_until: datetime) -> None:
         """The call is still under way in a living process."""
@@ -729,7 +770,7 @@ def _maybe_time(text: str | None) -> datetime | None:
 
 def _request_row(request: Request) -> dict[str, Any]:
     row = {field.name: getattr(request, field.name) for field in fields(request)}
-    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until"):
+    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until", "not_before"):
         row[name] = _maybe_text(row[name])
     for name in ("input", "quote", "outcome"):
         row[name] = None if row[name] is None else json.dumps(row[name])
@@ -738,7 +779,7 @@ def _request_row(request: Request) -> dict[str, Any]:
 
 def _request(row: sqlite3.Row) -> Request:
     values = dict(row)
-    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until"):
+    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until", "not_before"):
         values[name] = _maybe_time(values[name])
     for name in ("input", "quote", "outcome"):
         values[name] = None if values[name] is None else json.loads(values[name])

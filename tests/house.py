@@ -10,7 +10,7 @@ import contextlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,9 +30,19 @@ from bot.sandbox.people import Person
 from bot.sandbox.workspace import Workspace, default_workspace
 from bot.settings import ApprovalSettings, JobSettings, LoggingSettings, Settings, SlackSettings
 from bot.socket_link import SocketLink
-from providers.accounts import PriceList
+from handlers.slack.words import quoted
+from providers.accounts import AccountSettings, PriceList
+from providers.instantly import sandbox as instantly
+from providers.instantly.client import InstantlySettings
+from providers.mailapi import sandbox as mailapi
+from providers.mailapi.client import MailApiSettings
 from providers.mailin import sandbox as mailin
 from providers.mailin.client import MailinSettings
+from providers.provider import Provider
+from providers.scaledmail import sandbox as scaledmail
+from providers.scaledmail.client import ScaledMailSettings
+from providers.smailor import sandbox as smailor
+from providers.smailor.client import SmailorSettings
 from storage.records import RequestState
 
 ROUNDS = 50
@@ -116,7 +126,10 @@ class Story:
 
 @dataclass(slots=True)
 class House:
-    """The stage of a scene. `slack` is the workspace, `mailin` the provider's own books, `inside` the real house."""
+    """The stage of a scene. `slack` is the workspace, `mailin` the provider's own books, `inside` the real house.
+
+    `sandboxes` are the books of every provider that an account is at, by the provider's name.
+    """
 
     clock: HandClock
     slack: Workspace
@@ -125,6 +138,7 @@ class House:
     settings: Settings
     log: list[Any]
     """What Postroom logged, an entry a line."""
+    sandboxes: Mapping[str, Any]
     _open: Callable[[Settings], contextlib.AbstractAsyncContextManager[app.House]]
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _inside: app.House | None = None
@@ -184,11 +198,13 @@ class House:
         await self.tick()
 
     async def _next_due(self) -> datetime | None:
-        moments = [await self.inside.delivery.next_due(), await self.inside.store.next_job_due()]
+        inside, now = self.inside, self.clock.now()
+        moments = [await inside.delivery.next_due(), await inside.store.next_job_due()]
+        moments.append(await inside.store.next_run_due(now))
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _is_busy(self) -> bool:
-        if await self.inside.store.accounts_with_approved():
+        if await self.inside.store.accounts_with_approved(self.clock.now()):
             return True
         due = await self._next_due()
         return due is not None and due <= self.clock.now()
@@ -285,7 +301,10 @@ class House:
 
 
 def reading(blocks: Iterable[dict[str, Any]]) -> str:
-    """What blocks say, a line for each text in them, in reading order; buttons in brackets."""
+    """What blocks say, a line for each text in them, in reading order; buttons in brackets.
+
+    A quotation in rich text, where nothing is markup, is read as mrkdwn would have to write it.
+    """
 
     def texts(shape: Any) -> Iterable[str]:
         if isinstance(shape, list | tuple):
@@ -294,6 +313,9 @@ def reading(blocks: Iterable[dict[str, Any]]) -> str:
         elif isinstance(shape, dict):
             if shape.get("type") == "button":
                 yield f"[{shape['text']['text']}]"
+                return
+            if shape.get("type") == "rich_text_quote":
+                yield quoted("".join(one["text"] for one in shape["elements"]))
                 return
             if isinstance(shape.get("text"), str):
                 yield shape["text"]
@@ -318,17 +340,30 @@ async def open_house(
     mode: str = "socket",
     approvers: tuple[str, ...] = ("U0OMAR", "U0FINN"),
     accounts: tuple[str, ...] = ("mailin-main",),
+    elsewhere: Mapping[str, AccountSettings] | None = None,
+    providers: Sequence[Provider] | None = None,
     job_seconds: float = 60.0,
     spacing: float = 0.0,
     starts: bool = True,
     quiet: bool = True,
 ) -> AsyncIterator[House]:
-    """A house for one scene; its database is in `folder`. With `quiet=False` logging is left as it is set up."""
+    """A house for one scene; its database is in `folder`. With `quiet=False` logging is left as it is set up.
+
+    The first word of an account's name says at which provider's sandbox it is; `elsewhere` are accounts at providers
+    that the scene runs itself. `providers` are those that the house knows, all registered ones if None.
+    """
     clock = HandClock()
     slack = default_workspace(clock=clock)
     calls, log = Calls(clock), list[Any]()
     provider = mailin.MailinSandbox(clock, job_seconds=job_seconds, calls=calls)
-    async with server.serve(slack) as at_slack, mailin.serve(provider) as at_mailin:
+    async with contextlib.AsyncExitStack() as stack:
+        at_slack = await stack.enter_async_context(server.serve(slack))
+        sandboxes: dict[str, Any] = {"mailin": provider}
+        urls = {"mailin": (await stack.enter_async_context(mailin.serve(provider))).url}
+        for name in {account.partition("-")[0] for account in accounts} - {"mailin"}:
+            simulated, serve = _SIMULATED[name]
+            sandboxes[name] = simulated(clock)
+            urls[name] = (await stack.enter_async_context(serve(sandboxes[name]))).url
         settings = Settings(
             slack=SlackSettings(
                 mode=mode,
@@ -340,14 +375,8 @@ async def open_house(
                 api_url=at_slack.api_url,
             ),
             accounts={
-                name: MailinSettings(
-                    provider="mailin",
-                    base_url=at_mailin.url,
-                    email=mailin.SANDBOX_EMAIL,
-                    password=mailin.SANDBOX_PASSWORD,
-                    min_seconds_between_calls=spacing,
-                )
-                for name in accounts
+                **{name: _account(name.partition("-")[0], urls, spacing) for name in accounts},
+                **(elsewhere or {}),
             },
             approvals=ApprovalSettings(approvers=approvers),
             prices=prices(),
@@ -357,7 +386,9 @@ async def open_house(
             port=0,
             path=folder / "postroom.toml",
         )
-        house = House(clock, slack, provider, calls, settings, log, lambda its: _running(its, clock, slack))
+        house = House(
+            clock, slack, provider, calls, settings, log, sandboxes, lambda its: _running(its, clock, slack, providers)
+        )
         with _quietly(log) if quiet else contextlib.nullcontext():
             if starts:
                 await house.starts()
@@ -365,6 +396,45 @@ async def open_house(
                 yield house
             finally:
                 await house.stops()
+
+
+_SIMULATED: Mapping[str, tuple[Callable[[HandClock], Any], Callable[[Any], Any]]] = {
+    "scaledmail": (scaledmail.ScaledMailSandbox, scaledmail.serve),
+    "smailor": (smailor.SmailorSandbox, smailor.serve),
+    "instantly": (instantly.InstantlySandbox, instantly.serve),
+    "mailapi": (mailapi.MailApiSandbox, mailapi.serve),
+}
+"""Each other provider's simulated self, and what serves it."""
+
+
+def _account(provider: str, urls: Mapping[str, str], spacing: float) -> AccountSettings:
+    """An account at a provider's sandbox."""
+    base: dict[str, Any] = {
+        "provider": provider,
+        "base_url": urls[provider],
+        "min_seconds_between_calls": spacing,
+    }
+    match provider:
+        case "mailin":
+            return MailinSettings(**base, email=mailin.SANDBOX_EMAIL, password=mailin.SANDBOX_PASSWORD)
+        case "scaledmail":
+            return ScaledMailSettings(
+                **base, api_key=scaledmail.SANDBOX_KEY, organization_id=scaledmail.SANDBOX_ORGANIZATION
+            )
+        case "smailor":
+            return SmailorSettings(**base, api_key=smailor.SANDBOX_KEY, session_cookie=smailor.SANDBOX_COOKIE)
+        case "instantly":
+            return InstantlySettings(
+                **base,
+                session=instantly.SANDBOX_SESSION,
+                organization_token=instantly.SANDBOX_ORGANIZATION_TOKEN,
+                organization_id=instantly.SANDBOX_ORGANIZATION_ID,
+                workspace_id=instantly.SANDBOX_WORKSPACE_ID,
+                user_id=instantly.SANDBOX_USER_ID,
+            )
+        case "mailapi":
+            return MailApiSettings(**base, key=mailapi.SANDBOX_KEY, caller_id=mailapi.SANDBOX_CALLER_ID)
+    raise LookupError(f"no simulated {provider!r}")
 
 
 @contextlib.contextmanager
@@ -378,9 +448,11 @@ def _quietly(log: list[Any]) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: Settings, clock: HandClock, slack: Workspace) -> AsyncIterator[app.House]:
+async def _running(
+    settings: Settings, clock: HandClock, slack: Workspace, providers: Sequence[Provider] | None
+) -> AsyncIterator[app.House]:
     """The house in between, reachable for Slack, without beats of its own."""
-    async with app.build(settings, clock, chance=lambda: 0.5, sleep=clock.sleep) as inside:
+    async with app.build(settings, clock, chance=lambda: 0.5, sleep=clock.sleep, providers=providers) as inside:
         if settings.slack.mode == "http":
             async with served(inside) as url:
                 slack.app.request_url = f"{url}/slack/events"

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bot.sandbox.asked import Asked
-from bot.sandbox.faults import RESPONSE_URL, Call, Fault, redacted
+from bot.sandbox.faults import FILE, RESPONSE_URL, Call, Fault, redacted
 from bot.sandbox.methods import METHODS, Method
 from bot.sandbox.model import SlackError
 from bot.sandbox.responses import respond
 from bot.sandbox.workspace import Workspace
 
+ACK_IS_NEAR = 0.05
+"""Seconds that a changed view waits for acks which are still out; longer ones were never sent."""
 _REFUSED_URLS = frozenset({"used_url", "expired_url", "message_not_found"})
 
 
 def routes(workspace: Workspace) -> list[BaseRoute]:
-    """`/api/{method}` for every Web API method, and `/response/{ticket}` for response_urls."""
+    """`/api/{method}` for every Web API method, `/response/{ticket}` for response_urls, `/files-pri/` for files."""
 
     async def call(request: Request) -> Response:
         return await _call(workspace, request)
@@ -29,8 +33,13 @@ def routes(workspace: Workspace) -> list[BaseRoute]:
     async def response_url(request: Request) -> Response:
         return await _respond(workspace, request)
 
+    async def file(request: Request) -> Response:
+        return await _file(workspace, request)
+
     return [
         Route("/api/{method}", call, methods=["GET", "POST"]),
+        Route("/files-pri/{team}-{id}/download/{name}", file),
+        Route("/files-pri/{team}-{id}/{name}", file),
         Route("/response/{ticket}", response_url, methods=["POST"]),
     ]
 
@@ -44,6 +53,8 @@ async def _call(workspace: Workspace, request: Request) -> Response:
     fault = workspace.faults.take(name)
     if fault and (answer := await _fails_before(workspace, request, call, fault)):
         return answer
+    if name == "views.update":
+        await workspace.delivery.acks_come_in(ACK_IS_NEAR)
     method = METHODS.get(name)
     body: dict[str, Any]
     try:
@@ -81,6 +92,28 @@ async def _respond(workspace: Workspace, request: Request) -> Response:
         call.outcome = fault.kind
         return _cut(request)
     return PlainTextResponse("ok")
+
+
+async def _file(workspace: Workspace, request: Request) -> Response:
+    """What somebody attached to a form. Whoever comes without the bot's token is sent to where people log in."""
+    token = _token(request, {})
+    call = Call(FILE, dict(request.path_params), redacted(token), workspace.clock())
+    workspace.calls.append(call)
+    fault = workspace.faults.take(FILE)
+    if fault and (answer := await _fails_before(workspace, request, call, fault)):
+        return answer
+    attachment = workspace.attachments.get(request.path_params["id"])
+    app = workspace.app
+    if token != app.bot_token or app.revoked or "files:read" not in app.scopes:
+        call.outcome = "not_allowed"
+        return RedirectResponse(f"{workspace.team_url}?redir={quote(request.url.path)}", status_code=302)
+    if attachment is None:
+        call.outcome = "file_not_found"
+        return PlainTextResponse("Not Found", status_code=404)
+    call.outcome = "ok"
+    headers = {"content-disposition": "attachment"}
+    kind = mimetypes.guess_type(attachment.name)[0] or "application/octet-stream"
+    return Response(attachment.content, media_type=kind, headers=headers)
 
 
 async def _arguments(request: Request) -> dict[str, Any]:

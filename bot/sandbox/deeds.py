@@ -6,6 +6,7 @@ through the change feed, as it reaches every other window.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -17,7 +18,7 @@ from bot.sandbox.forms import Element, State, elements_in, typed_state
 from bot.sandbox.markup import as_typed
 from bot.sandbox.modal import Modal
 from bot.sandbox.model import Message, View
-from bot.sandbox.people import Person
+from bot.sandbox.people import NotTaken, Person
 from bot.sandbox.witness import NotSeen
 
 Body = Mapping[str, Any]
@@ -71,6 +72,26 @@ async def _keep(person: Person, body: Body) -> Answer:
     return {}
 
 
+async def _attach(person: Person, body: Body) -> Answer:
+    """Puts files into a file input, instead of those it had. What is in them comes as base64."""
+    files = [(str(file["name"]), base64.b64decode(file["content"], validate=True)) for file in body["files"]]
+    try:
+        await _done(person.attaches(_modal(person, body), str(body["block_id"]), *files))
+    except NotTaken as refused:
+        raise Refused(str(refused)) from None
+    return {}
+
+
+async def _detach(person: Person, body: Body) -> Answer:
+    """Takes one file out of a file input."""
+    view = _modal(person, body).view
+    block, element = _element(view, body)
+    place = (block["block_id"], element["action_id"])
+    files = [file for file in view.typed.get(place, {}).get("files", ()) if file["id"] != body["file"]]
+    person.workspace.views.type_into(view, place, {"type": "file_input", "files": files})
+    return {}
+
+
 async def _submit(person: Person, body: Body) -> Answer:
     """Puts in what stands in all fields, and presses submit: of the modal as the page shows it, not of a later one."""
     modal = _modal(person, body)
@@ -115,6 +136,8 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "click": _click,
         "choose": _choose,
         "keep": _keep,
+        "attach": _attach,
+        "detach": _detach,
         "submit": _submit,
         "close": _close,
         "search": _search,
@@ -184,7 +207,7 @@ def _put(person: Person, target: Message | View, body: Body) -> None:
 
 def _state(person: Person, element: Element, value: Any) -> State | None:
     if element["type"] == "file_input":
-        return None
+        return None  # Files are there since they were attached.
     if element["type"].endswith("external_select") and value:
         picked = value if isinstance(value, list) else [value]
         options = [_option(str(one["value"]), str(one["label"])) for one in picked]

@@ -80,6 +80,7 @@ class Delivery:
         self._retiring: set[Connection] = set()
         self._waiting: dict[str, tuple[Connection, asyncio.Future[Ack]]] = {}
         self._http: httpx.AsyncClient | None = None
+        self._under_way: set[asyncio.Future[None]] = set()
         self.log: deque[Delivered] = deque(maxlen=DELIVERIES_KEPT)
         self.late_acks = 0
 
@@ -95,12 +96,26 @@ class Delivery:
 
     async def deliver(self, kind: Kind, payload: dict[str, Any], *, retry_num: int = 0, retry_reason: str = "") -> Ack:
         """Sends the payload to one connection, or to the request URL, and waits for the ack until the deadline."""
-        if self._app.request_url is not None:
-            ack = await self._post(self._app.request_url, kind, payload, retry_num, retry_reason)
-        else:
-            ack = await self._send(kind, payload, retry_num, retry_reason)
+        under_way = asyncio.get_running_loop().create_future()
+        self._under_way.add(under_way)
+        try:
+            if self._app.request_url is not None:
+                ack = await self._post(self._app.request_url, kind, payload, retry_num, retry_reason)
+            else:
+                ack = await self._send(kind, payload, retry_num, retry_reason)
+        finally:
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
         self.log.append(Delivered(kind, payload, ack))
         return ack
+
+    async def acks_come_in(self, seconds: float) -> None:
+        """Wait until every ack that is still out has come in and counts, but only so long.
+
+        What an app does after its ack arrives by another connection, and must not overtake it.
+        """
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
 
     def joined(self, connection: Connection) -> None:
         """A bot has connected. Raises ConnectionRefusedError when there are too many already."""

@@ -95,6 +95,14 @@ def conversations(asked: Asked) -> Answer:
     return {"channels": [_conversation(one) for one in page], "response_metadata": {"next_cursor": more}}
 
 
+def file_info(asked: Asked) -> Answer:
+    """files.info, of what somebody attached to a form."""
+    attachment = asked.workspace.attachments.get(asked.required("file"))
+    if attachment is None:
+        raise SlackError("file_not_found")
+    return {"file": attachment.to_slack(asked.workspace.base_url), "comments": []}
+
+
 def user_info(asked: Asked) -> Answer:
     """users.info. The e-mail address needs users:read.email."""
     return {"user": _user(asked, asked.known_user())}

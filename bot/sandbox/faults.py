@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 ANY_METHOD = "*"
 RESPONSE_URL = "response_url"
 """The name under which faults and calls of response_urls are kept, beside the names of the Web API methods."""
+FILE = "file"
+"""The name under which faults of fetching an attached file are kept."""
 HANDSHAKE = "socket"
 """The name under which faults of the WebSocket handshake are kept. Any of them but `slow` refuses it."""
 
@@ -68,7 +70,8 @@ class Faults:
     def add(self, method: str, fault: Fault, *, times: int | None = 1) -> None:
         """The next calls of `method` go wrong like this: `times` of them, or all of them with None.
 
-        method: a Web API method, "*" for any of them, "response_url", or "socket" for the WebSocket handshake.
+        method: a Web API method, "*" for any of them, "response_url", "file" for fetching one that somebody attached,
+        or "socket" for the WebSocket handshake.
         """
         self._planned.setdefault(method, []).append(_Planned(fault, times))
 
@@ -81,7 +84,7 @@ class Faults:
 
     def take(self, method: str) -> Fault | None:
         """The fault of the call that just came in, if there is one."""
-        names = (method,) if method in {RESPONSE_URL, HANDSHAKE} else (method, ANY_METHOD)
+        names = (method,) if method in {RESPONSE_URL, FILE, HANDSHAKE} else (method, ANY_METHOD)
         for name in names:
             planned = self._planned.get(name)
             if planned:
@@ -100,7 +103,7 @@ def _take_first(planned: list[_Planned]) -> Fault:
 
 @dataclass(slots=True)
 class Call:
-    """One call of a Web API method or a response_url as it came in. Tokens are not kept.
+    """One call of a Web API method, a response_url or an attached file as it came in. Tokens are not kept.
 
     outcome: `ok`, Slack's error code, or the kind of fault; empty while the call is under way.
     """

@@ -15,6 +15,10 @@ State = dict[str, Any]
 Typed = Mapping[tuple[str, str], State]
 Element = dict[str, Any]
 
+FILE_BYTES = 10 * 1024 * 1024
+"""Of one file in a file_input."""
+MOST_FILES = 10
+
 _ONE = "selected_option"
 _MANY = "selected_options"
 # element type -> (key in the state, key of its initial value in the element)
@@ -109,13 +113,27 @@ def typed_state(element: Element, value: Any) -> State:
 
     Text elements take a string, number, date or time; a list becomes one line each. Choices are named by their value or
     by their words, several of them as a list; a single checkbox also takes True and False. None empties the element.
-    Raises LookupError for a choice that is not offered, TypeError for an element nobody can fill in.
+    Raises LookupError for a choice that is not offered, TypeError for an element nobody can fill in; files are attached
+    instead.
     """
     kind = element["type"]
-    if kind not in _STATE_KEYS:
+    if kind not in _STATE_KEYS or kind == "file_input":
         raise TypeError(f"Nothing can be put into a {kind}.")
     key, _ = _STATE_KEYS[kind]
     return {"type": kind, key: _converted(element, key, value)}
+
+
+def files_problem(element: Element, files: Sequence[tuple[str, bytes]]) -> str | None:
+    """What Slack's own client says when these files, by name, are put into a file_input; None when it takes them."""
+    most = element.get("max_files", MOST_FILES)
+    if len(files) > most:
+        return f"You can attach {most} file{'' if most == 1 else 's'} here."
+    kinds = [kind.lower() for kind in element.get("filetypes", ())]
+    if kinds and any(name.rpartition(".")[2].lower() not in kinds for name, _ in files):
+        return f"That type of file is not supported here. You can attach: {', '.join(kinds)}."
+    if any(len(content) > FILE_BYTES for _, content in files):
+        return f"That file is too big. You can attach up to {FILE_BYTES // 1024 // 1024} MB."
+    return None
 
 
 def is_empty(state: State) -> bool:

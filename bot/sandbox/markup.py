@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +18,14 @@ from markupsafe import Markup, escape
 from bot.sandbox.workspace import Workspace
 
 EMOJI: Mapping[str, str] = {
-    "+1": "👍", "-1": "👎", "alarm_clock": "⏰", "arrow_right": "➡️", "arrows_counterclockwise": "🔄",
-    "ballot_box": "🗳️", "bank": "🏦", "bar_chart": "📊", "bell": "🔔", "bug": "🐛", "bulb": "💡",
+    "+1": "👍", "-1": "👎", "alarm_clock": "⏰", "arrow_forward": "▶️", "arrow_right": "➡️",
+    "arrows_counterclockwise": "🔄", "ballot_box": "🗳️", "ballot_box_with_check": "☑️", "bank": "🏦",
+    "bar_chart": "📊", "bell": "🔔", "bug": "🐛", "bulb": "💡",
     "calendar": "📅", "chart_with_upwards_trend": "📈", "clipboard": "📋", "clock1": "🕐", "construction": "🚧",
     "credit_card": "💳", "envelope": "✉️", "envelope_with_arrow": "📩", "exclamation": "❗", "eyes": "👀",
     "fire": "🔥", "globe_with_meridians": "🌐", "gear": "⚙️", "grey_question": "❔", "hammer_and_wrench": "🛠️",
-    "heavy_check_mark": "✔️", "heavy_plus_sign": "➕", "hourglass": "⌛", "hourglass_flowing_sand": "⏳",
+    "heavy_check_mark": "✔️", "heavy_minus_sign": "➖", "heavy_plus_sign": "➕",
+    "hourglass": "⌛", "hourglass_flowing_sand": "⏳",
     "house": "🏠", "inbox_tray": "📥", "incoming_envelope": "📨", "information_source": "ℹ️", "key": "🔑",
     "large_blue_circle": "🔵", "large_green_circle": "🟢", "large_orange_circle": "🟠",
     "large_red_circle": "🔴", "large_yellow_circle": "🟡", "link": "🔗", "lock": "🔒", "mag": "🔍",
@@ -61,10 +63,14 @@ _NEWLINE = Markup("<br>\n")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Turns what was written into HTML, as one person sees it: their names, their time zone, their mentions."""
+    """Turns what was written into HTML, as one person sees it: their names, their time zone, their mentions.
+
+    makes_links: whether bare addresses become links; not in text that says `verbatim`.
+    """
 
     workspace: Workspace
     viewer: str
+    makes_links: bool = True
 
     def mrkdwn(self, text: str) -> Markup:
         """Slack's mrkdwn: emphasis, code, quotes, links, mentions, dates and emoji."""
@@ -86,7 +92,7 @@ class Words:
         if not shape:
             return Markup("")
         if shape.get("type") == "mrkdwn":
-            return self.mrkdwn(str(shape["text"]))
+            return replace(self, makes_links=not shape.get("verbatim")).mrkdwn(str(shape["text"]))
         return self.plain(str(shape["text"]), emoji=bool(shape.get("emoji", True)))
 
     def rich_text(self, block: Mapping[str, Any]) -> Markup:
@@ -174,8 +180,10 @@ class Words:
                 return Markup("<em>{}</em>").format(self._inline(value))
             case "strike":
                 return Markup("<s>{}</s>").format(self._inline(value))
-            case "url":
+            case "url" if self.makes_links:
                 return _link(_unescaped(value), escape(_unescaped(value)))
+            case "url":
+                return escape(_unescaped(value))
             case _:
                 return escape(EMOJI.get(value, found[0]))
 

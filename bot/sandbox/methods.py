@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from bot.sandbox import directory, socket
+from bot.sandbox import directory, socket, uploads
 from bot.sandbox.asked import Answer, Asked
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.content import message_content, structure
@@ -152,6 +152,9 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "views.push": Method(push_view),
         "views.update": Method(update_view),
         "views.publish": Method(publish_view),
+        "files.info": Method(directory.file_info, ("files:read",)),
+        "files.getUploadURLExternal": Method(uploads.announce, ("files:write",)),
+        "files.completeUploadExternal": Method(uploads.complete, ("files:write",)),
         "conversations.history": Method(directory.history),
         "conversations.replies": Method(directory.replies),
         "conversations.info": Method(directory.conversation_info),

@@ -5,10 +5,12 @@ Messages and views are snapshots: a change replaces them. Whoever still holds an
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import quote
 
 from bot.sandbox.forms import Typed, values_of
 
@@ -32,6 +34,8 @@ DEFAULT_SCOPES = frozenset(
         "channels:read",
         "chat:write",
         "commands",
+        "files:read",
+        "files:write",
         "groups:history",
         "groups:read",
         "im:history",
@@ -232,6 +236,55 @@ class View:
             "external_id": content.get("external_id", ""),
             "app_installed_team_id": TEAM_ID,
             "bot_id": BOT_ID,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that somebody attached to a form."""
+
+    id: str
+    user: str
+    name: str
+    content: bytes = field(repr=False)
+    created: int
+
+    def to_slack(self, base_url: str) -> dict[str, Any]:
+        """The file as payloads carry it and files.info shows it. Its urls open with the bot's token."""
+        kind = self.name.rpartition(".")[2].lower()
+        place = f"{base_url}/files-pri/{TEAM_ID}-{self.id}"
+        return {
+            "id": self.id,
+            "created": self.created,
+            "timestamp": self.created,
+            "name": self.name,
+            "title": self.name,
+            "mimetype": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
+            "filetype": kind,
+            "pretty_type": kind.upper(),
+            "user": self.user,
+            "user_team": TEAM_ID,
+            "editable": False,
+            "size": len(self.content),
+            "mode": "hosted",
+            "is_external": False,
+            "external_type": "",
+            "is_public": False,
+            "public_url_shared": False,
+            "display_as_bot": False,
+            "username": "",
+            "url_private": f"{place}/{quote(self.name, safe='')}",
+            "url_private_download": f"{place}/download/{quote(self.name, safe='')}",
+            "permalink": f"{TEAM_URL}files/{self.user}/{self.id}/{quote(self.name, safe='')}",
+            "comments_count": 0,
+            "is_starred": False,
+            "shares": {},
+            "channels": [],
+            "groups": [],
+            "ims": [],
+            "has_more_shares": False,
+            "has_rich_preview": False,
+            "file_access": "visible",
         }
 
 

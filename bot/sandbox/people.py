@@ -10,7 +10,7 @@ from typing import Any
 from bot.sandbox import payloads
 from bot.sandbox.blocks import completed, message_problems
 from bot.sandbox.delivery import Ack
-from bot.sandbox.forms import Element, elements_in, option_named, typed_state
+from bot.sandbox.forms import Element, elements_in, files_problem, option_named, typed_state
 from bot.sandbox.modal import Modal, Submission
 from bot.sandbox.model import BOT_USER_ID, SLACKBOT_ID, Channel, Message, View
 from bot.sandbox.submitting import TROUBLE, submit
@@ -19,6 +19,10 @@ from bot.sandbox.witness import NotSeen, Witness
 TIMED_OUT = "Operation timed out. Apps need to respond within three seconds."
 
 Target = Message | Modal | View
+
+
+class NotTaken(Exception):
+    """Slack's own client does not take a file; the message is what it says."""
 
 
 class Person(Witness):
@@ -88,6 +92,20 @@ class Person(Witness):
             block, element = self._element(modal, name)
             dispatch = block["type"] != "input" or block.get("dispatch_action", False)
             await self._puts(modal, block, element, value, dispatch=dispatch)
+        return modal
+
+    async def attaches(self, modal: Modal, what: str, *files: tuple[str, bytes]) -> Modal:
+        """Puts files, each a name and its content, into a file input instead of those it had; none takes them out.
+
+        Raises NotTaken with what Slack's client says to it, NotSeen for an input that is not there.
+        """
+        self._before(modal)
+        block, element = self._element(modal, what)
+        if problem := files_problem(element, files):
+            raise NotTaken(problem)
+        shapes = [self.workspace.attach(self.id, name, content) for name, content in files]
+        state = {"type": "file_input", "files": shapes}
+        self.workspace.views.type_into(modal.view, (block["block_id"], element["action_id"]), state)
         return modal
 
     async def searches(self, target: Target, what: str, text: str) -> list[dict[str, Any]]:

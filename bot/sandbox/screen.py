@@ -231,6 +231,8 @@ class _Form:
     def value(self, state: State) -> Any:
         """A state as the control shows it: words, an id, or a list of them."""
         kind = state["type"]
+        if kind == "file_input":
+            return ""
         [(_, value)] = [(key, value) for key, value in state.items() if key != "type"]
         if kind == "rich_text_input":
             return _rich_words(value)

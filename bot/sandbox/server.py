@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from bot.sandbox import api
+from bot.sandbox import api, uploads
 from bot.sandbox import socket as socket_mode
 from bot.sandbox.workspace import Workspace
 
@@ -36,8 +36,9 @@ class Running:
 
 
 def create_app(workspace: Workspace, *, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """The Web API under /api/, response_urls under /response/, Socket Mode under /link, then `more_routes`."""
-    return Starlette(routes=[*api.routes(workspace), socket_mode.route(workspace), *more_routes])
+    """The Web API under /api/, response_urls under /response/, Socket Mode under /link, files, then `more_routes`."""
+    own = [*api.routes(workspace), socket_mode.route(workspace), *uploads.routes(workspace)]
+    return Starlette(routes=[*own, *more_routes])
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The stage on which everything can be played: a workspace, a simulated provider, and the bot as a process of its own.
+"""The stage on which everything can be played: a workspace, five simulated providers, and the bot's own process.
 
 The demo, the page and the tests use the same one. The bot is the real `postroom run`: it can be killed and started
 again, and finds out only what its database, the workspace and the provider tell it.
@@ -23,7 +23,11 @@ from bot.doctor import SCOPES
 from bot.sandbox import server
 from bot.sandbox.workspace import App, Workspace
 from providers.catalogue import NOUNS
+from providers.instantly import sandbox as instantly
+from providers.mailapi import sandbox as mailapi
 from providers.mailin import sandbox as mailin
+from providers.scaledmail import sandbox as scaledmail
+from providers.smailor import sandbox as smailor
 
 LEAVE_SECONDS = 10.0
 READY_SECONDS = 30.0
@@ -49,6 +53,35 @@ email = "env:MAILIN_EMAIL"
 password = "env:MAILIN_PASSWORD"
 min_seconds_between_calls = {spacing}
 
+[accounts.scaledmail-main]
+provider = "scaledmail"
+base_url = "{scaledmail_url}"
+api_key = "env:SCALEDMAIL_API_KEY"
+organization_id = "{scaledmail_organization}"
+min_seconds_between_calls = {spacing}
+
+[accounts.smailor-main]
+provider = "smailor"
+base_url = "{smailor_url}"
+api_key = "env:SMAILOR_API_KEY"
+session_cookie = "env:SMAILOR_SESSION_COOKIE"
+min_seconds_between_calls = {spacing}
+
+[accounts.instantly-main]
+provider = "instantly"
+base_url = "{instantly_url}"
+session = "env:INSTANTLY_SESSION"
+organization_token = "env:INSTANTLY_ORGANIZATION_TOKEN"
+organization_id = "env:INSTANTLY_ORGANIZATION_ID"
+min_seconds_between_calls = {spacing}
+
+[accounts.mailapi-main]
+provider = "mailapi"
+base_url = "{mailapi_url}"
+key = "env:MAILAPI_KEY"
+caller_id = {mailapi_caller}
+min_seconds_between_calls = {spacing}
+
 [jobs]
 first_poll_seconds = {first_poll}
 max_poll_seconds = {max_poll}
@@ -67,6 +100,19 @@ approvers = ["U0OMAR", "U0FINN"]
 level = "{log_level}"
 format = "json"
 """
+
+SECRETS: Mapping[str, str] = {
+    "MAILIN_EMAIL": mailin.SANDBOX_EMAIL,
+    "MAILIN_PASSWORD": mailin.SANDBOX_PASSWORD,
+    "SCALEDMAIL_API_KEY": scaledmail.SANDBOX_KEY,
+    "SMAILOR_API_KEY": smailor.SANDBOX_KEY,
+    "SMAILOR_SESSION_COOKIE": smailor.SANDBOX_COOKIE,
+    "INSTANTLY_SESSION": instantly.SANDBOX_SESSION,
+    "INSTANTLY_ORGANIZATION_TOKEN": instantly.SANDBOX_ORGANIZATION_TOKEN,
+    "INSTANTLY_ORGANIZATION_ID": instantly.SANDBOX_ORGANIZATION_ID,
+    "MAILAPI_KEY": mailapi.SANDBOX_KEY,
+}
+"""What opens the accounts of the settings above: environment variables of the bot. They open nothing else."""
 
 
 class BotDied(Exception):
@@ -88,7 +134,7 @@ class Pace:
 
 
 class RealClock:
-    """The machine's own clock, for the simulated provider."""
+    """The machine's own clock, for the simulated providers."""
 
     def now(self) -> datetime:
         """The present moment in UTC."""
@@ -193,11 +239,15 @@ class Bot:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything at hand: who plays (`workspace.person("ana")`), the provider's own books, and the bot's process."""
+    """Everything at hand: who plays (`workspace.person("ana")`), the providers' own books, and the bot's process."""
 
     url: str
     workspace: Workspace
     mailin: mailin.MailinSandbox
+    scaledmail: scaledmail.ScaledMailSandbox
+    smailor: smailor.SmailorSandbox
+    instantly: instantly.InstantlySandbox
+    mailapi: mailapi.MailApiSandbox
     bot: Bot
 
 
@@ -215,14 +265,24 @@ async def set_stage(
     port: int = 0,
     more_routes: Sequence[BaseRoute] = (),
 ) -> AsyncIterator[Stage]:
-    """Serve the workspace and the provider on loopback; the bot is ready to be started in `folder`."""
-    pace = pace or Pace()
-    provider = mailin.MailinSandbox(clock=RealClock(), job_seconds=pace.job)
-    app = server.create_app(workspace, more_routes=more_routes)
-    async with mailin.serve(provider) as at_mailin, server.serve(workspace, port=port, app=app) as at_slack:
+    """Serve the workspace and all providers on loopback; the bot is ready to be started in `folder`."""
+    pace, clock = pace or Pace(), RealClock()
+    at_mailin = mailin.MailinSandbox(clock=clock, job_seconds=pace.job)
+    at_scaledmail = scaledmail.ScaledMailSandbox(clock=clock, setup_seconds=pace.job)
+    at_smailor = smailor.SmailorSandbox(clock=clock)
+    at_instantly = instantly.InstantlySandbox(clock=clock)
+    at_mailapi = mailapi.MailApiSandbox(clock=clock, verify_seconds=pace.job, task_seconds=pace.job)
+    async with contextlib.AsyncExitStack() as serving:
+        served = serving.enter_async_context
         (folder / "postroom.toml").write_text(
             SETTINGS.format(
-                mailin_url=at_mailin.url,
+                mailin_url=(await served(mailin.serve(at_mailin))).url,
+                scaledmail_url=(await served(scaledmail.serve(at_scaledmail))).url,
+                scaledmail_organization=scaledmail.SANDBOX_ORGANIZATION,
+                smailor_url=(await served(smailor.serve(at_smailor))).url,
+                instantly_url=(await served(instantly.serve(at_instantly))).url,
+                mailapi_url=(await served(mailapi.serve(at_mailapi))).url,
+                mailapi_caller=mailapi.SANDBOX_CALLER_ID,
                 spacing=pace.spacing,
                 first_poll=pace.first_poll,
                 max_poll=pace.max_poll,
@@ -233,30 +293,33 @@ async def set_stage(
                 prices="\n".join(f'"domain.{tld}" = "{price}"' for tld, price in PRICES.items()),
             )
         )
+        app = server.create_app(workspace, more_routes=more_routes)
+        at_slack = await served(server.serve(workspace, port=port, app=app))
         bot = Bot(folder, workspace, _environment(workspace, at_slack.api_url, folder))
         try:
-            yield Stage(at_slack.url, workspace, provider, bot)
+            yield Stage(at_slack.url, workspace, at_mailin, at_scaledmail, at_smailor, at_instantly, at_mailapi, bot)
         finally:
             await bot.stop()
 
 
 def _environment(workspace: Workspace, api_url: str, folder: Path) -> dict[str, str]:
     """The bot's whole environment: nothing of a real installation that may be set on this machine gets in."""
+    foreign = ("SLACK_", "POSTROOM_", *{f"{name.partition('_')[0]}_" for name in SECRETS})
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith(("SLACK_", "POSTROOM_", "MAILIN_")) and not name.upper().endswith("_PROXY")
+        if not name.upper().startswith(foreign) and not name.upper().endswith("_PROXY")
     }
     root = str(Path(__file__).resolve().parents[2])
-    return kept | {
+    return {
+        **kept,
+        **SECRETS,
         "PYTHONPATH": root,
         "PYTHONUNBUFFERED": "1",
         "SLACK_BOT_TOKEN": workspace.app.bot_token,
         "SLACK_APP_TOKEN": workspace.app.app_token,
         "SLACK_SIGNING_SECRET": workspace.app.signing_secret,
         "SLACK_API_URL": api_url,
-        "MAILIN_EMAIL": mailin.SANDBOX_EMAIL,
-        "MAILIN_PASSWORD": mailin.SANDBOX_PASSWORD,
         "POSTROOM_CONFIG": str(folder / "postroom.toml"),
         "POSTROOM_DATABASE": str(folder / "postroom.db"),
         "POSTROOM_PORT": "0",

@@ -26,6 +26,7 @@ from bot.sandbox.model import (
     TEAM_ID,
     TEAM_NAME,
     TEAM_URL,
+    Attachment,
     Change,
     ChangeKind,
     Channel,
@@ -41,6 +42,7 @@ from bot.sandbox.views import Views
 
 if TYPE_CHECKING:
     from bot.sandbox.people import Person
+    from bot.sandbox.uploads import Upload
 
 CALLS_KEPT = 10_000
 NOTICES_KEPT = 1_000
@@ -164,6 +166,8 @@ class Workspace:
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.base_url = "http://127.0.0.1:0"
         self.tickets = Tickets(clock)
+        self.uploads: dict[str, Upload] = {}
+        self.attachments: dict[str, Attachment] = {}
         self.views = Views(self._changed, self.fresh_id)
         self.delivery = Delivery(self.app, on_connection=self._connection_changed)
         self._messages: dict[str, dict[str, Message]] = {}
@@ -306,6 +310,15 @@ class Workspace:
         """A new response_url for an interaction of this user in this channel, on this message if there is one."""
         ticket = self.tickets.issue_response_url(ResponseUrl(channel, user, message))
         return f"{self.base_url}/response/{ticket}"
+
+    # files
+
+    def attach(self, user: str, name: str, content: bytes) -> dict[str, Any]:
+        """Takes a file that this user puts into a form, and returns it as Slack describes it."""
+        created = int(self.clock().timestamp())
+        attachment = Attachment(self.fresh_id("F0"), user, name, content, created)
+        self.attachments[attachment.id] = attachment
+        return attachment.to_slack(self.base_url)
 
     # what the app is told, and what people are told by Slack
 

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
+import aiohttp
 import slackblocks as sb
+import structlog
+from pydantic import SecretStr
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from handlers.requests import Sorry
 from handlers.slack import forms
-from handlers.slack.front import Body, Front
+from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import answer_lines
 from handlers.slack.tables import chart_block, chart_lines, table_block, table_lines
-from handlers.slack.words import SECTION_TEXT, built, code, escape, paragraphs, plain, small
+from handlers.slack.words import SECTION_TEXT, built, code, escape, paragraphs, plain, section, small
 from providers.accounts import Account
-from providers.action import Action, Done, Effect, Outcome, Quote, Revealed
+from providers.action import Action, Done, Download, Effect, Later, Outcome, Pick, Quote, Revealed, Table
 from providers.errors import ProviderError
 from storage.records import new_id
 
+log = structlog.get_logger(__name__)
+
 LONGEST_VALUE = 2000
 """Slack's limit on a button's value."""
+CHOICE = "choose"
+"""The action_id of the menu in which rows of an answer are chosen."""
+MOST_OPTIONS = 100
+LONGEST_OPTION = 150
+"""Slack's limits on a menu: its options, and the characters of the value behind each."""
 OLD_LIST = "This list is from an older version of Postroom. Type the command again."
 
 
@@ -43,7 +56,7 @@ class Answers:
         """Answer words typed after a command, where they were typed."""
 
         async def answer() -> None:
-            told = await self._answer(action, account)
+            told = await self._answer(body, action, account)
             await self._front.tell(body, told.text, blocks=told.rich, otherwise=told.simple)
 
         self._front.later(body, answer(), asks_provider=True)
@@ -56,16 +69,16 @@ class Answers:
         self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
 
     async def page(self, ack: AsyncAck, body: Body, value: str) -> None:
-        """Another page of a listing, in the place of this one."""
+        """Another page of a listing, in the place of this one; what was chosen in this one stays chosen."""
         self._front.asker(body)
-        action, account = self._read_page(value)
+        action, account = self.read_asked(value)
         await ack()
         if body.get("view"):
             self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
             return
 
         async def show() -> None:
-            told = await self._answer(action, account)
+            told = await self._answer(body, action, account)
             await self._front.replace(body, told.text, told.rich, otherwise=told.simple)
 
         self._front.later(body, show(), asks_provider=True)
@@ -75,8 +88,9 @@ class Answers:
             if action.effect is Effect.REVEAL:
                 view = forms.answer(action, secret_blocks(await self._revealed(body, action, account)))
             else:
-                told = await self._answer(action, account)
-                view = forms.answer(action, told.simple)
+                told = await self._answer(body, action, account)
+                # What is asked next out of this window is told where the command was typed that opened it.
+                view = forms.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
         except Sorry as sorry:
             view = forms.notice(action.title, sorry.sentence)
         await self._front.client.views_update(view_id=body["view"]["id"], view=view)
@@ -85,17 +99,30 @@ class Answers:
         try:
             revealed = await action.reveal(account.client)
         except ProviderError as error:
-            raise Sorry(f"{error.sentence} {error.cure}") from error
+            raise _sorry(error, action, account) from error
         await self._front.requests.note_revealed(self._front.asker(body).user, action, account.name)
         return revealed
 
-    async def _answer(self, action: Action, account: Account) -> _Answer:
+    async def _place_of(self, body: Body) -> str:
+        view = body["view"]
+        if view.get("callback_id") != "form":
+            return str(view.get("private_metadata") or "")
+        draft = await self._front.requests.own_draft(str(view["private_metadata"]), self._front.asker(body).user)
+        return draft.channel
+
+    async def _answer(self, body: Body, action: Action, account: Account) -> _Answer:
         outcome, quote = await self._asked(action, account)
         lines = answer_lines(outcome, quote)
-        foot: list[sb.Block] = [small(f"Account {code(account.name)} · only you see this")]
-        if turns := _turns(action, account, outcome):
-            foot.append(sb.ActionsBlock(turns))
+        if isinstance(outcome, Done) and outcome.download is not None:
+            lines.append(await self._handed_over(body, action, account, outcome.download))
         table = outcome.table if isinstance(outcome, Done) else None
+        foot: list[sb.Block] = [small(f"Account {code(account.name)} · only you see this")]
+        buttons = _turns(action, account, outcome)
+        if table is not None and table.pick is not None:
+            foot = [*_menu(action, table, chosen_in(body)), *foot]
+            buttons = [_take(table.pick, account), *buttons, *_ask_otherwise(action, account)]
+        if buttons:
+            foot.append(sb.ActionsBlock(buttons))
         chart = outcome.chart if isinstance(outcome, Done) else None
         plain_lines = [*lines, *(table_lines(table) if table else []), *(chart_lines(chart) if chart else [])]
         simple = built([*paragraphs(plain_lines), *foot])
@@ -105,14 +132,40 @@ class Answers:
         figures = paragraphs([*lines, *(chart_lines(chart) if chart else [])])  # a picture alone is nothing to hear
         return _Answer(outcome_text(outcome), built([*figures, *newer, *foot]), simple)
 
+    async def _handed_over(self, body: Body, action: Action, account: Account, download: Download) -> str:
+        """A link in the answer, or the file in the asker's direct messages; the audit keeps who got what."""
+        user, name = self._front.asker(body).user, code(download.name)
+        if download.link is not None:
+            await self._front.requests.note_revealed(user, action, account.name)
+            return f"<{_address(download.link)}|Download {escape(download.name)}> (whoever has this link can open it)"
+        if download.content is None:
+            return ""
+        try:
+            opened = await self._front.client.conversations_open(users=user)
+            await self._front.client.files_upload_v2(
+                channel=opened["channel"]["id"], filename=download.name, content=download.content.get_secret_value()
+            )
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("file_not_handed_over", why=slack_error(error))
+            if slack_error(error) == "missing_scope":
+                cure = "Whoever runs Postroom: install the app again with its newest manifest, which has files:write."
+            else:
+                cure = "Ask again in a few minutes."
+            return f":warning: Slack did not take the file {name}, so you do not have it. {cure}"
+        await self._front.requests.note_revealed(user, action, account.name)
+        return f"The file {name} is in your direct messages with Postroom."
+
     async def _asked(self, action: Action, account: Account) -> tuple[Outcome, Quote | None]:
         try:
             outcome = await action.run(account.client, new_id("read"))
+            if isinstance(outcome, Later):
+                raise Sorry(outcome.summary)
             return outcome, await action.quote(account.client, account.prices)
         except ProviderError as error:
-            raise Sorry(f"{error.sentence} {error.cure}") from error
+            raise _sorry(error, action, account) from error
 
-    def _read_page(self, value: str) -> tuple[Action, Account]:
+    def read_asked(self, value: str) -> tuple[Action, Account]:
+        """What a button of an answer asks anew. Raises Sorry where this version cannot read it."""
         command, _, rest = value.partition("\n")
         name, _, given = rest.partition("\n")
         account = self._front.requests.account_named(name)
@@ -123,6 +176,17 @@ class Answers:
             return kind.model_validate_json(given), account
         except ValueError:
             raise Sorry(OLD_LIST) from None
+
+
+def _sorry(error: ProviderError, action: Action, account: Account) -> Sorry:
+    """What the asker is told; the details are for the log."""
+    log.warning("not_answered", command=action.command, account=account.name, detail=error.detail)
+    return Sorry(f"{error.sentence} {error.cure}")
+
+
+def _address(link: SecretStr) -> str:
+    """A link as mrkdwn takes it: no character of it can end it early."""
+    return escape(quote(link.get_secret_value(), safe=":/?#[]@!$&'()*+,;=%-._~"))
 
 
 def outcome_text(outcome: Outcome) -> str:
@@ -138,11 +202,57 @@ def _turns(action: Action, account: Account, outcome: Outcome) -> list[sb.Elemen
     wanted += [(more, "Next →")] if more else []
     buttons: list[sb.Element] = []
     for number, words in wanted:
-        turned = action.model_copy(update={"page": number}).model_dump_json()
-        value = f"{action.command}\n{account.name}\n{turned}"
+        value = _asking(action.model_copy(update={"page": number}), account)
         if len(value) <= LONGEST_VALUE:
             buttons.append(sb.Button(plain(words, 75), action_id=f"page:{number}", value=value))
     return buttons
+
+
+def _asking(action: Action, account: Account) -> str:
+    return f"{action.command}\n{account.name}\n{action.model_dump_json()}"
+
+
+# Choosing rows, for another form.
+
+
+def chosen_in(body: Body) -> tuple[str, ...]:
+    """The rows that are chosen in the answer that was clicked, in the order chosen; what is no text is left out."""
+    values = ((body.get("view") or body).get("state") or {}).get("values") or {}
+    options: list[Any] = []
+    for block in values.values():
+        menu = block.get(CHOICE) if isinstance(block, dict) else None
+        chosen = menu.get("selected_options") if isinstance(menu, dict) else None
+        options += chosen if isinstance(chosen, list) else []
+    return tuple(str(one["value"]) for one in options if isinstance(one, dict) and one.get("value"))
+
+
+def _menu(action: Action, table: Table, chosen: Sequence[str]) -> list[sb.Block]:
+    """The rows of this page, and those that were chosen on the pages before."""
+    names = list(dict.fromkeys([*chosen, *(row[0] for row in table.rows)]))
+    options = [sb.Option(plain(name, 75), name) for name in names if 0 < len(name) <= LONGEST_OPTION][:MOST_OPTIONS]
+    if not options:
+        return []
+    menu = sb.StaticMultiSelectMenu(
+        action_id=CHOICE,
+        options=options,
+        initial_options=[option for option in options if option.value in chosen] or None,
+        placeholder=plain("Choose …", 150),
+    )
+    # On each page a menu of its own: Slack would keep what an equally named one showed before.
+    said = section("Choose one or more:", accessory=menu, block_id=f"chosen:{getattr(action, 'page', 1)}")
+    return [said]
+
+
+def _take(pick: Pick, account: Account) -> sb.Element:
+    value = f"{pick.command}\n{account.name}\n{pick.field}"
+    return sb.Button(plain(pick.button, 75), action_id="take", value=value, style="primary")
+
+
+def _ask_otherwise(action: Action, account: Account) -> list[sb.Element]:
+    value = _asking(action, account)
+    if not forms.fields_of(type(action)) or len(value) > LONGEST_VALUE:
+        return []
+    return [sb.Button(plain("Change the filter", 75), action_id="again", value=value)]
 
 
 def secret_blocks(revealed: Revealed) -> list[Body]:

@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError
 from handlers.requests import SEEN, Review, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers
+from handlers.slack.files import Files
 from handlers.slack.front import EXPIRED, Body, Front, is_closed, slack_error
 from handlers.slack.words import built, escape, plain, section
 from providers.action import Action, Effect
@@ -32,6 +33,7 @@ class Asking:
     def __init__(self, front: Front, answers: Answers) -> None:
         self._front = front
         self._answers = answers
+        self._files = Files(front.client)
 
     # The form.
 
@@ -41,7 +43,7 @@ class Asking:
         try:
             asker = self._front.asker(body)
             draft = await self._front.requests.own_draft(str(view.get("private_metadata") or ""), asker.user)
-            filled = forms.read(self._variants(draft.command), self._front.accounts_for(draft.command), _values(view))
+            filled = await self._read(draft, _values(view))
             action = filled.action
             if action.effect in (Effect.READ, Effect.REVEAL):
                 await self._answers.in_form(ack, body, action, self._front.requests.account_named(filled.account))
@@ -56,6 +58,13 @@ class Asking:
         else:
             await ack(response_action="update", view=forms.checking(type(action), _waiting_for(action)))
             self._front.later(body, self._check(filled_draft), asks_provider=True)
+
+    async def _read(self, draft: Request, values: Mapping[str, Any]) -> forms.Filled:
+        """The form with what is in its files. Raises FormError, and Sorry for a command that is no more."""
+        variants, accounts = self._variants(draft.command), self._front.accounts_for(draft.command)
+        attached = forms.attached(forms.action_of(variants, accounts, values), values)
+        lines = await self._files.lines(attached) if attached else {}
+        return forms.read(variants, accounts, values, lines=lines, before=draft.input)
 
     async def change_account(self, ack: AsyncAck, body: Body) -> None:
         """Another account was chosen, and its provider asks for other things: the form is drawn anew, as typed."""
@@ -72,7 +81,7 @@ class Asking:
             action,
             draft.id,
             accounts,
-            values=forms.typed_values(action, _values(view)),
+            values=forms.typed_values(action, _values(view), before=draft.input),
             account=chosen.name,
             reason=forms.typed_reason(_values(view)),
             accounts_differ=True,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
+import slackblocks as sb
 import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.requests import Asker, Sorry
 from handlers.slack import forms
-from handlers.slack.answers import Answers
+from handlers.slack.answers import Answers, chosen_in
 from handlers.slack.front import EXPIRED, Body, Front
-from handlers.slack.words import built, clip, code, escape, paragraphs, person, place
+from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section
+from providers.accounts import Account
 from providers.action import Action, Effect
 from providers.catalogue import NOUNS
 from storage.records import Request
@@ -111,13 +114,33 @@ class Commands:
         draft = await self._front.requests.draft(action.command, asker)
         accounts = self._front.accounts_for(action.command)
         differ = self._front.accounts_differ(action.command)
-        view = forms.form(action, draft.id, accounts, values=action.prefill(words), accounts_differ=differ)
+        account = ""
+        if differ:
+            action, account = self._meant(action, accounts, words)
+        values = action.prefill(words)
+        view = forms.form(action, draft.id, accounts, values=values, account=account, accounts_differ=differ)
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
+
+    def _meant(self, action: type[Action], accounts: list[Account], words: list[str]) -> tuple[type[Action], str]:
+        """The first account, with its action, whose form has no complaint about the words; else the first of all."""
+        for account in accounts:
+            variant = self._front.catalogue.action(action.command, account.provider) or action
+            if forms.takes(variant, words):
+                return variant, account.name
+        return action, accounts[0].name
 
     async def _open_picker(self, body: Body, noun: str, asker: Asker) -> None:
         actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
         view = forms.picker(noun, [action for action in actions if action], asker.channel)
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
+
+    async def catalogue(self, ack: AsyncAck, body: Body, value: str) -> None:
+        """A noun was clicked under the help text: what can be asked about it, to pick from."""
+        asker = self._front.asker(body)
+        if not self._front.commands(value):
+            raise Sorry(EXPIRED)
+        await ack()
+        self._front.later(body, self._open_picker(body, value, asker))
 
     async def pick(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Somebody picked an action from the catalogue: its form takes the catalogue's place."""
@@ -139,12 +162,69 @@ class Commands:
 
         self._front.later(body, show())
 
+    # Opening out of an answer.
+
+    async def take(self, ack: AsyncAck, body: Body, value: str) -> None:
+        """Rows of an answer were chosen: the form that they are for opens with them, to be filled in and checked."""
+        command, _, rest = value.partition("\n")
+        name, _, field = rest.partition("\n")
+        account = self._front.requests.account_named(name)
+        action = self._front.catalogue.action(command, account.provider)
+        if action is None or field not in dict(forms.fields_of(action)):
+            raise Sorry(EXPIRED)
+        chosen = chosen_in(body)
+        if len("\n".join(chosen)) > forms.LONGEST_TEXT:
+            raise Sorry(f"These are {len(chosen)}, more than fit into one form. Nothing was asked: choose fewer.")
+        nothing = "" if chosen else "Nothing was chosen in the list, so write here what you want."
+        await self._open_filled(ack, body, action, account, {field: list(chosen)}, problem=nothing)
+
+    async def again(self, ack: AsyncAck, body: Body, value: str) -> None:
+        """An answer is to be asked otherwise: its form opens as it was asked."""
+        asked, account = self._answers.read_asked(value)
+        await self._open_filled(ack, body, type(asked), account, asked.model_dump(mode="python"))
+
+    async def _open_filled(
+        self,
+        ack: AsyncAck,
+        body: Body,
+        action: type[Action],
+        account: Account,
+        values: Mapping[str, Any],
+        *,
+        problem: str = "",
+    ) -> None:
+        """A form that is filled in already, for whoever clicked: in place of the window clicked in, or in a new one."""
+        asker = self._front.asker(body)
+        view = body.get("view") or {}
+        asker = Asker(asker.team, asker.user, asker.channel or str(view.get("private_metadata") or ""))
+        await ack()
+
+        async def show() -> None:
+            draft = await self._front.requests.draft(action.command, asker)
+            drawn = forms.form(
+                action,
+                draft.id,
+                self._front.accounts_for(action.command),
+                values=values,
+                account=account.name,
+                problem=problem,
+                accounts_differ=self._front.accounts_differ(action.command),
+            )
+            if view.get("id"):
+                await self._front.client.views_update(view_id=view["id"], view=drawn)
+            else:
+                await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=drawn)
+
+        self._front.later(body, show())
+
     # The house's own commands.
 
     async def _help(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
         """Everything that can be asked; with words, what has them in its command, its help line or its fields."""
         possible = self._front.commands()
         found = [one for one in self._front.catalogue.search(words) if one.command in possible]
+        nouns = [*NOUNS, *(_noun(one) for one in found)]
+        found.sort(key=lambda one: nouns.index(_noun(one)))  # by noun, whichever provider it is
         lines = [f"*What you can ask Postroom{' about ' + escape(' '.join(words)) if words else ''}*"]
         lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
         if words and not found:
@@ -155,7 +235,12 @@ class Commands:
             lines.append(f"{code('/postroom jobs')} What has been asked and is not finished yet.")
             lines.append(f"{code('/postroom help buy')} Find what you are looking for by a word.")
             lines.append("What spends money waits for somebody else's yes; the thread tells how it goes.")
-        await ack(text="What you can ask Postroom", blocks=built(paragraphs(lines)))
+        buttons: list[sb.Element] = [
+            sb.Button(plain(noun.capitalize(), 75), action_id=f"catalogue:{noun}", value=noun)
+            for noun in dict.fromkeys(_noun(one) for one in found)
+        ]
+        click = [section("Click to pick from a list:"), sb.ActionsBlock(buttons)] if buttons else []
+        await ack(text="What you can ask Postroom", blocks=built([*paragraphs(lines), *click]))
 
     def _why_not(self, noun: str) -> str:
         return "no account for it" if self._front.catalogue.commands(noun) else "not built yet"
@@ -185,6 +270,10 @@ def _words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:  # an apostrophe or an open quotation mark: then the words are just words
         return text.split()
+
+
+def _noun(action: type[Action]) -> str:
+    return action.command.split()[0]
 
 
 def _not_yet(noun: str) -> str:

@@ -32,10 +32,13 @@ class Decisions:
             "settle_happened": self._settle("happened"),
             "settle_did_not": self._settle("did_not"),
             "settle_wait": self._settle("wait"),
+            "catalogue": commands.catalogue,
             "pick": commands.pick,
             "edit": asking.edit,
             "resume": asking.resume,
             "page": answers.page,
+            "again": commands.again,
+            "take": commands.take,
         }
 
     async def on_click(self, ack: AsyncAck, body: Body) -> None:

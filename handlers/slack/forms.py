@@ -6,6 +6,7 @@ added around them here. block_id is the field's name, so Slack puts each error w
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import slackblocks as sb
-from pydantic import BeforeValidator, HttpUrl, ValidationError
+from pydantic import BeforeValidator, HttpUrl, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from handlers.policy import needs_decision
 from handlers.slack.messages import quote_lines, total
-from handlers.slack.words import clip, either, escape, paragraphs, plain, section, small, whoever
+from handlers.slack.words import clip, either, escape, paragraphs, plain, quoted, section, small, whoever
 from providers.accounts import Account
 from providers.action import Action, Effect, Quote
+from providers.files import FILE_TYPES, Wanted, wanted_of
 
 VALUE = "value"
 """The action_id of every input: with block_id the field's name, Slack keeps what was typed over an update."""
@@ -32,6 +35,8 @@ MOST_RADIO = 5
 """Up to this many choices are shown at once; more become a menu."""
 MOST_CHECKBOXES = 10
 LONGEST_TITLE = 24
+EMPTY = "Fill this in."
+ABOUT_SECRETS = "Slack does not hide what you type here. Postroom uses it once, and never stores or shows it."
 
 View = dict[str, Any]
 
@@ -53,6 +58,14 @@ class Filled:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that was attached to a field, as Slack describes it, and what the field wants of it."""
+
+    file: Mapping[str, Any]
+    wanted: Wanted
+
+
 def form(
     action: type[Action],
     draft_id: str,
@@ -72,32 +85,43 @@ def form(
     blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
     chosen = account or (accounts[0].name if accounts_differ else "")
     blocks.append(_account_input(accounts, chosen, tells=accounts_differ))
-    blocks.extend(_input(name, field, values.get(name)) for name, field in fields_of(action))
-    if action.effect.needs_decision:
+    for name, field in fields_of(action):
+        blocks.extend(_inputs(name, field, values.get(name)))
+    if action.may_need_decision():
         blocks.append(_reason_input(reason))
-    submit = "Review" if action.effect.needs_decision else "Go"
+    submit = "Review" if action.may_need_decision() else "Go"
     return _modal(action.title, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
 
 
-def read(variants: Mapping[str, type[Action]], accounts: Sequence[Account], values: Mapping[str, Any]) -> Filled:
+def read(
+    variants: Mapping[str, type[Action]],
+    accounts: Sequence[Account],
+    values: Mapping[str, Any],
+    *,
+    lines: Mapping[str, Sequence[str]] | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> Filled:
     """What a person put into the form (`view.state.values`), as the action of the chosen account's provider.
 
-    Raises FormError with a sentence under each field.
+    `lines` is what the attached files hold, by field; `before` what the same form held when it was sent last, of which
+    that is kept which was too long to be shown in it. Raises FormError with a sentence under each field.
     """
-    chosen = next((one for one in accounts if one.name == account_of(accounts, values)), None)
+    chosen = _chosen(accounts, values)
     errors: dict[str, str] = {} if chosen else {"account": "Choose one of the accounts."}
-    action = variants[chosen.provider] if chosen else next(iter(variants.values()))
+    action = action_of(variants, accounts, values)
     reason = typed_reason(values).strip()
-    if action.effect.needs_decision:
+    if action.may_need_decision():
         if not reason:
             errors["reason"] = "Say in a few words what it is for; those who decide read it."
         elif len(reason) > LONGEST_REASON:
             errors["reason"] = f"This has {len(reason)} characters; at most {LONGEST_REASON} fit."
-    typed = typed_values(action, values)
+    lines = lines or {}
+    typed = typed_values(action, values, before=before)
+    given = typed | {name: _joined(action.model_fields[name], typed.get(name), more) for name, more in lines.items()}
     try:
-        made = action.model_validate(typed)
+        made = action.model_validate(given)
     except ValidationError as error:
-        raise FormError(_sentences(error) | errors) from None
+        raise FormError(_beside_files(action, _sentences(error), typed, lines) | errors) from None
     if errors or chosen is None:
         raise FormError(errors)
     return Filled(made, chosen.name, reason)
@@ -108,13 +132,41 @@ def account_of(accounts: Sequence[Account], values: Mapping[str, Any]) -> str:
     return str(_state(values, "account") or (accounts[0].name if len(accounts) == 1 else ""))
 
 
+def action_of(
+    variants: Mapping[str, type[Action]], accounts: Sequence[Account], values: Mapping[str, Any]
+) -> type[Action]:
+    """The action of the chosen account's provider; as long as none is chosen, any of them."""
+    chosen = _chosen(accounts, values)
+    return variants[chosen.provider] if chosen else next(iter(variants.values()))
+
+
+def attached(action: type[Action], values: Mapping[str, Any]) -> dict[str, Attached]:
+    """The files that were attached, by field."""
+    found: dict[str, Attached] = {}
+    for name, field in fields_of(action):
+        wanted, files = wanted_of(field), _state(values, file_block(name))
+        if wanted is not None and isinstance(files, list) and files and isinstance(files[0], dict):
+            found[name] = Attached(files[0], wanted)
+    return found
+
+
+def file_block(field: str) -> str:
+    """The block_id of the input in which a file is attached to a field."""
+    return f"{field}.file"
+
+
 def typed_reason(values: Mapping[str, Any]) -> str:
     """The reason as far as it was typed."""
     return str(_state(values, "reason") or "")
 
 
-def typed_values(action: type[Action], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What was put into the fields, unjudged: what was left empty is not there, so that its default holds."""
+def typed_values(
+    action: type[Action], values: Mapping[str, Any], *, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What was put into the fields, unjudged: what was left empty is not there, so that its default holds.
+
+    Of `before`, what the form held when it was sent last, that is kept which it had no room to show.
+    """
     typed: dict[str, Any] = {}
     for name, field in fields_of(action):
         value = _state(values, name)
@@ -122,6 +174,8 @@ def typed_values(action: type[Action], values: Mapping[str, Any]) -> dict[str, A
             value = bool(value)
         if value is not None:
             typed[name] = _in_lines(field, value)
+        elif before and _is_kept(field, before.get(name)) and not _state(values, file_block(name)):
+            typed[name] = before[name]
     return typed
 
 
@@ -132,6 +186,15 @@ def from_words(action: type[Action], words: Sequence[str]) -> Action:
         return action.model_validate(given)
     except ValidationError as error:
         raise FormError(_sentences(error)) from None
+
+
+def takes(action: type[Action], words: Sequence[str]) -> bool:
+    """Whether the fields that the words after a command fill in are all right; what is still empty does not count."""
+    try:
+        from_words(action, words)
+    except FormError as error:
+        return not error.errors.keys() & action.prefill(words).keys()
+    return True
 
 
 def fields_of(action: type[Action]) -> list[tuple[str, FieldInfo]]:
@@ -170,14 +233,15 @@ def review(
     if quote is not None and quote.total is None:
         blocks.append(small("Postroom's price list has no price for some of this; those who decide see that too."))
     if reason:
-        blocks.append(section(f"*Reason:* {escape(reason)}"))
-    if action.effect.needs_decision:
+        blocks.extend(paragraphs(["*Reason*", quoted(reason)]))
+    waits = needs_decision(action.effect, quote)
+    if waits:
         who = either([whoever(one) for one in approvers])
         done = "bought" if action.effect is Effect.SPEND else "done"
         blocks.append(section(f"Nothing is {done} yet. {who} decides; if that is you, somebody else has to."))
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
-    submit = "Ask for approval" if action.effect.needs_decision else "Do it"
+    submit = "Ask for approval" if waits else "Do it"
     return _modal(
         action.title, blocks, callback_id="review", metadata=f"{draft_id}:{seen}", submit=submit, close="Not now"
     )
@@ -268,14 +332,71 @@ def _reason_input(reason: str) -> sb.InputBlock:
     return sb.InputBlock(plain("Reason", 2000), element, block_id="reason", hint=hint)
 
 
+def _inputs(name: str, field: FieldInfo, value: Any) -> list[sb.Block]:
+    """The inputs of a field: one, and beside it one for a file where the field takes one."""
+    wanted = wanted_of(field)
+    if wanted is None:
+        return [_input(name, field, value)]
+    kept = _is_kept(field, value)
+    typed = _input(name, field, None if kept else value)
+    typed.optional = True  # a file will do
+    element = sb.FileInput(action_id=VALUE, filetypes=list(FILE_TYPES), max_files=1)
+    label = plain(f"{_label(name, field)}, from a file", 2000)
+    hint = plain(wanted.hint, 2000)
+    file = sb.InputBlock(label, element, block_id=file_block(name), hint=hint, optional=True)
+    return [*([section(_told_kept(name, field, value))] if kept else []), typed, file]
+
+
+def _label(name: str, field: FieldInfo) -> str:
+    return field.title or name.replace("_", " ").capitalize()
+
+
+def _is_kept(field: FieldInfo, value: Any) -> bool:
+    """Whether a form that is shown again keeps this value without showing it: no input takes so much text."""
+    return wanted_of(field) is not None and len(_as_text(value)) > LONGEST_TEXT
+
+
+def _told_kept(name: str, field: FieldInfo, value: Any) -> str:
+    lines = _as_text(value).splitlines()
+    shown = ", ".join(clip(line, 60) for line in lines[:3])
+    return (
+        f"*{escape(_label(name, field))}:* {len(lines):,} are kept from before: {escape(shown)} … "
+        "Leave both inputs empty to keep them; what you type or attach takes their place."
+    )
+
+
+def _as_text(value: Any) -> str:
+    return "\n".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value or "")
+
+
+def _joined(field: FieldInfo, typed: Any, lines: Sequence[str]) -> Any:
+    """What was typed and what a file holds, as if it had all been typed."""
+    return _in_lines(field, "\n".join(filter(None, [_as_text(typed), *lines])))
+
+
+def _beside_files(
+    action: type[Action], errors: Mapping[str, str], typed: Mapping[str, Any], lines: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Errors where they belong: under the file, where nothing was typed beside it."""
+    placed: dict[str, str] = {}
+    for name, sentence in errors.items():
+        takes_file = name in action.model_fields and wanted_of(action.model_fields[name]) is not None
+        if takes_file and name in lines and name not in typed:
+            placed[file_block(name)] = sentence
+        else:
+            placed[name] = f"{EMPTY[:-1]}, or attach a file." if takes_file and sentence == EMPTY else sentence
+    return placed
+
+
 def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
     kind = _bare(field.annotation)
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     value = default if value is None else value
     # A box left empty says no. A choice with a default has to be one of them, or the default would come back.
     optional = kind is bool or (not field.is_required() and (_choices(kind) is None or default is None))
-    hint = plain(field.description, 2000) if field.description else None
-    label = plain(field.title or name.replace("_", " ").capitalize(), 2000)
+    said = " ".join(filter(None, [field.description, ABOUT_SECRETS if kind is SecretStr else ""]))
+    hint = plain(said, 2000) if said else None
+    label = plain(_label(name, field), 2000)
     return sb.InputBlock(label, _element(kind, field, value), block_id=name, hint=hint, optional=optional)
 
 
@@ -292,9 +413,11 @@ def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
     if kind is bool:
         option = sb.Option(plain("Yes", 75), "yes")
         return sb.CheckboxGroup(action_id=VALUE, options=[option], initial_options=[option] if value else None)
+    if kind is SecretStr:
+        return _text(None, multiline=False)  # Slack hides no input, and what was typed before is never shown again
     text = None if value in (None, "") else str(value)
     if kind in (int, Decimal, float):
-        return sb.NumberInput(kind is not int, action_id=VALUE, initial_value=text)
+        return sb.NumberInput(kind is not int, action_id=VALUE, initial_value=_figure(text, whole=kind is int))
     if kind is datetime:
         stamp = int(value.timestamp()) if isinstance(value, datetime) else None
         return sb.DateTimePicker(action_id=VALUE, initial_datetime=stamp)
@@ -316,6 +439,12 @@ def _text(value: str | None, *, multiline: bool) -> sb.PlainTextInput:
     # Slack refuses an initial value longer than what may be typed; cutting it is all that can be done.
     initial = clip(value, LONGEST_TEXT) if value else None
     return sb.PlainTextInput(action_id=VALUE, multiline=multiline, initial_value=initial, max_length=LONGEST_TEXT)
+
+
+def _figure(typed: str | None, *, whole: bool) -> str | None:
+    """What a number's input can show. Slack refuses a whole form for a word in one, so that word is left out."""
+    figure = r"-?\d{1,20}" if whole else r"-?\d{1,20}(\.\d{1,20})?"
+    return typed if typed and re.fullmatch(figure, typed, flags=re.ASCII) else None
 
 
 def _choice(choices: Mapping[str, str], words: Mapping[str, Any], value: Any) -> sb.Element:
@@ -362,6 +491,10 @@ def _in_lines(field: FieldInfo, value: Any) -> Any:
     return [line.strip() for line in value.splitlines() if line.strip()]
 
 
+def _chosen(accounts: Sequence[Account], values: Mapping[str, Any]) -> Account | None:
+    return next((one for one in accounts if one.name == account_of(accounts, values)), None)
+
+
 def _plain_value(value: Any) -> str:
     return str(value.value) if isinstance(value, Enum) else str(value)
 
@@ -386,6 +519,8 @@ def _state(values: Mapping[str, Any], name: str) -> Any:
             return state.get("selected_time")
         case "datetimepicker":
             return state.get("selected_date_time")
+        case "file_input":
+            return state.get("files")
         case _:
             return state.get("value")
 
@@ -404,7 +539,7 @@ def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
         case "sentence":
             return message
         case "missing" | "too_short" | "string_too_short":
-            return "Fill this in."
+            return EMPTY
         case "string_too_long":
             return f"At most {context.get('max_length')} characters fit here."
         case "value_error":

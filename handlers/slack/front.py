@@ -65,10 +65,16 @@ class Front:
         What `asks_provider` may take minutes, at the provider's pace: it must not keep forms and answers waiting.
         """
 
+        async def go_on() -> None:
+            try:
+                await work
+            except Sorry as sorry:  # an answer like any other: nothing broke
+                await self.sorry(body, sorry)
+
         async def tell(error: Exception) -> None:
             await self.sorry(body, error)
 
-        (self.lookups if asks_provider else self.background).spawn(work, tell)
+        (self.lookups if asks_provider else self.background).spawn(go_on(), tell)
 
     def asker(self, body: Body) -> Asker:
         """Who sent this payload, from where. Raises Sorry for people of other workspaces."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import slackblocks as sb
@@ -93,10 +94,11 @@ class Messages:
         match request.state:
             case RequestState.AWAITING:
                 return ":hourglass_flowing_sand: *Waiting for approval*"
-            case RequestState.APPROVED | RequestState.EXECUTING if request.decided_by:
-                return f":white_check_mark: *Approved* by {by}{when}. Sending it now."
             case RequestState.APPROVED | RequestState.EXECUTING:
-                return ":arrow_forward: *Sending it now*"
+                approved = f":white_check_mark: *Approved* by {by}{when}. " if request.decided_by else ""
+                if request.not_before is not None:
+                    return f"{approved}:alarm_clock: *Waiting for its time:* it goes on {moment(request.not_before)}."
+                return f"{approved}Sending it now." if approved else ":arrow_forward: *Sending it now*"
             case RequestState.WORKING:
                 return f":arrows_counterclockwise: *In progress*{_progress(outcome)}"
             case RequestState.UNKNOWN if request.asks_person:
@@ -125,10 +127,10 @@ class Messages:
             *paragraphs(self._lines(request)),
         ]
         if request.reason:
-            blocks.append(section(f"*Reason*\n{quoted(clip(request.reason, 2500))}"))
+            blocks.extend(paragraphs(["*Reason*", quoted(clip(request.reason, 2500))]))
         blocks.append(section(self.status(request)))
         if request.state is RequestState.DENIED and request.decision_reason:
-            blocks.append(section(quoted(clip(request.decision_reason, 2500))))
+            blocks.extend(paragraphs([quoted(clip(request.decision_reason, 2500))]))
         if request.state is RequestState.AWAITING:
             may = either([whoever(who) for who in self._requests.approvals.approvers])
             blocks.append(small(f"{may} can decide."))
@@ -143,7 +145,9 @@ class Messages:
         headline = escape(clip(self.headline(request), 200))
         line = f"{person(request.requester)} asked: *{headline}* · {_cost(request)}"
         blocks: list[sb.Block] = [section(line), section(self.status(request))]
-        if request.state is RequestState.AWAITING:
+        waits_for_time = request.state is RequestState.APPROVED and request.not_before is not None
+        if request.state is RequestState.AWAITING or waits_for_time:
+            then = "What was not sent so far will not be." if waits_for_time else "Nobody can approve it any more."
             blocks.append(
                 sb.ActionsBlock(
                     [
@@ -151,7 +155,7 @@ class Messages:
                             plain("Cancel request", 75),
                             action_id="cancel",
                             value=request.id,
-                            confirm=_confirm("Cancel this request?", "Nobody can approve it any more.", "Cancel it"),
+                            confirm=_confirm("Cancel this request?", then, "Cancel it"),
                         )
                     ],
                     block_id="requester",
@@ -198,8 +202,8 @@ class Messages:
     def _settle_buttons(self, request: Request) -> list[sb.Block]:
         outcome = _outcome(request.outcome)
         evidence = outcome.evidence if isinstance(outcome, Unknown) else ""
-        shown = f"*What was seen*\n{quoted(clip(evidence, 2000))}\n" if evidence else ""
-        ask = f"{shown}Look at the provider's own dashboard, then say what is true. Nothing is ever sent again by this."
+        shown = ["*What was seen*", quoted(clip(evidence, 2000))] if evidence else []
+        ask = "Look at the provider's own dashboard, then say what is true. Nothing is ever sent again by this."
         buttons: list[sb.Element] = [
             sb.Button(
                 plain("It happened", 75),
@@ -215,7 +219,7 @@ class Messages:
             ),
             sb.Button(plain("Keep watching", 75), action_id="settle_wait", value=request.id),
         ]
-        return [section(ask), sb.ActionsBlock(buttons, block_id="settle")]
+        return [*paragraphs([*shown, ask]), sb.ActionsBlock(buttons, block_id="settle")]
 
 
 def item_line(item: Item, *, bought: bool = True) -> str:
@@ -257,12 +261,18 @@ def answer_lines(outcome: Outcome, quote: Quote | None) -> list[str]:
 
 
 def _item_lines(request: Request, items: Sequence[Item]) -> list[str]:
-    return [item_line(item, bought=request.quote is not None) for item in items]
+    return [item_line(item, bought=_buys(request)) for item in items]
+
+
+def _buys(request: Request) -> bool:
+    """Whether something is bought for money: what costs nothing, or credits that are there already, is done."""
+    quote = _quote(request.quote)
+    return quote is not None and quote.total != 0 and quote.currency != "credits"
 
 
 def _nothing_done(request: Request) -> str:
     """What is true as long as nobody has said yes."""
-    return "Nothing was bought." if request.quote is not None else "Nothing was done."
+    return "Nothing was bought." if _buys(request) else "Nothing was done."
 
 
 def _footer(request: Request) -> list[str]:
@@ -312,7 +322,7 @@ def _confirm(title: str, text: str, yes: str) -> sb.ConfirmationDialogue:
 
 
 def _asked(request: Request, body: Json, approvals: str) -> str:
-    done = "bought" if request.quote is not None else "done"
+    done = "bought" if _buys(request) else "done"
     return f":raised_hand: Sent to {place(approvals)} for approval. Nothing is {done} before somebody there says yes."
 
 
@@ -329,14 +339,25 @@ def _denied(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 
 def _cancelled(request: Request, body: Json, approvals: str) -> str:
-    return f":heavy_minus_sign: {person(body['by'])} cancelled this. {_nothing_done(request)}"
+    told = "What was not sent so far will not be." if body.get("waited") else _nothing_done(request)
+    return f":heavy_minus_sign: {person(body['by'])} cancelled this. {told}"
+
+
+def _later(request: Request, body: Json, approvals: str) -> Sequence[str]:
+    plan = [(datetime.fromisoformat(str(at)), str(what)) for at, what in body.get("plan") or []]
+    rows = [f"• {moment(at)}: {escape(clip(what, 2500))}" for at, what in plan]
+    when = "The rest goes by itself:" if rows else f"It goes on {moment(datetime.fromisoformat(body['until']))}."
+    return [f":alarm_clock: {escape(str(body['summary']))} {when}", *rows]
 
 
 def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
-    return [
-        f":warning: The price changed after the approval, from {total(body.get('old'))} to {total(body.get('new'))}. "
-        f"Nothing was bought; the card in {place(approvals)} asks again."
-    ]
+    old, new = total(body.get("old")), total(body.get("new"))
+    decided = body.get("decided", True)
+    since, asks = ("the approval", "asks again") if decided else ("it was asked", "asks for approval")
+    changed = f"The price changed after {since}, from {old} to {new}"
+    if old == new:
+        changed = f"What this would do has changed since {since}"
+    return [f":warning: {changed}. {_nothing_done(request)[:-1]}; the card in {place(approvals)} {asks}."]
 
 
 def _accepted(request: Request, body: Json, approvals: str) -> str:
@@ -350,7 +371,8 @@ def _done(request: Request, body: Json, approvals: str) -> Sequence[str]:
     outcome = _outcome(body.get("outcome"))
     items = outcome.items if isinstance(outcome, Done) else ()
     summary = outcome.summary if isinstance(outcome, Done) else "Done."
-    paid = f" Cost: {_cost(request)}." if request.quote is not None else ""
+    quote = _quote(request.quote)
+    paid = f" Cost: {_cost(request)}." if quote is not None and quote.total != 0 else ""
     return [f":tada: {person(request.requester)} {escape(summary)}{paid}", *_item_lines(request, items)]
 
 
@@ -410,6 +432,7 @@ _NOTES: Mapping[str, Callable[[Request, Json, str], str | Sequence[str]]] = {
     "denied": _denied,
     "cancelled": _cancelled,
     "reopened": _reopened,
+    "later": _later,
     "accepted": _accepted,
     "done": _done,
     "failed": _failed,

@@ -35,9 +35,17 @@ def named(name: str) -> str:
     return code(name) if letters == name else f"{code(name)} ({escape(letters)})"
 
 
-def quoted(text: str) -> str:
-    """What somebody wrote, as a block quote."""
-    return "\n".join(f"> {escape(line)}" for line in text.splitlines() or [""])
+class Quoted(str):
+    """What somebody wrote, as a line of `paragraphs`: there it is shown to the letter. As text it is a block quote."""
+
+    said: str
+
+
+def quoted(text: str) -> Quoted:
+    """What somebody wrote, as a quotation in which no `*star*`, no address and no `:emoji:` acts."""
+    line = Quoted("\n".join(f"> {escape(line)}" for line in text.splitlines() or [""]))
+    line.said = text
+    return line
 
 
 def clip(text: str, longest: int) -> str:
@@ -85,15 +93,23 @@ def paragraphs(lines: Sequence[str]) -> list[sb.Block]:
     """Lines of mrkdwn in as few sections as Slack's limit on a section allows; what is too much is counted."""
     blocks: list[sb.Block] = []
     chunk = ""
-    for line in _within([clip(line, SECTION_TEXT) for line in lines]):
-        if chunk and len(chunk) + 1 + len(line) > SECTION_TEXT:
+    for line in _within([line if isinstance(line, Quoted) else clip(line, SECTION_TEXT) for line in lines]):
+        if chunk and (isinstance(line, Quoted) or len(chunk) + 1 + len(line) > SECTION_TEXT):
             blocks.append(section(chunk))
-            chunk = line
+            chunk = ""
+        if isinstance(line, Quoted):
+            blocks.append(_quotation(line.said))
         else:
             chunk = f"{chunk}\n{line}" if chunk else line
     if chunk:
         blocks.append(section(chunk))
     return blocks
+
+
+def _quotation(text: str) -> sb.RichTextBlock:
+    """Rich text knows no markup: its text is shown as it is."""
+    said = sb.RichText(clip(text, SECTION_TEXT) or " ")
+    return sb.RichTextBlock([sb.RichTextQuote([said])])
 
 
 def _within(lines: Sequence[str]) -> Sequence[str]:
@@ -107,13 +123,13 @@ def _within(lines: Sequence[str]) -> Sequence[str]:
 
 
 def section(text: str, *, accessory: sb.Element | None = None, block_id: str | None = None) -> sb.SectionBlock:
-    """A section of mrkdwn, already escaped by the caller."""
-    return sb.SectionBlock(sb.Text(clip(text, SECTION_TEXT)), accessory=accessory, block_id=block_id)
+    """A section of mrkdwn, already escaped by the caller. Slack makes no links of its own in it (`verbatim`)."""
+    return sb.SectionBlock(sb.Text(clip(text, SECTION_TEXT), verbatim=True), accessory=accessory, block_id=block_id)
 
 
 def small(text: str) -> sb.ContextBlock:
     """A line in small grey type, mrkdwn."""
-    return sb.ContextBlock([sb.Text(clip(text, SECTION_TEXT))])
+    return sb.ContextBlock([sb.Text(clip(text, SECTION_TEXT), verbatim=True)])
 
 
 def plain(text: str, longest: int) -> sb.Text:

@@ -23,6 +23,7 @@ from providers.action import (
     Item,
     ItemState,
     Outcome,
+    Pick,
     Refused,
     Revealed,
     Table,
@@ -34,6 +35,7 @@ from providers.action import (
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
 from providers.fields import parse_addresses, problem
+from providers.files import from_file
 from providers.instantly.client import InstantlyClient
 from providers.instantly.models import (
     AccountStatus,
@@ -52,7 +54,7 @@ PAGE = 15
 LONGEST_NAME = 200
 """Characters of the name of a campaign or key. Instantly states no limit; a person still reads this at a glance."""
 MOST_LEADS = 1000
-"""In one request. What fits into the form is less: about a hundred."""
+"""In one request. Of what can be typed less fits into the form, about a hundred; a file takes them all."""
 MOST_SENDERS = 500
 """Sending accounts in one request."""
 MOST_ONE_BY_ONE = 50
@@ -460,7 +462,9 @@ class AddLeads(Action, provider="instantly", command="campaign leads", title="Ad
 
     campaign: CampaignId = Field(title="Campaign", description=CAMPAIGN_HINT, json_schema_extra=from_words())
     leads: Annotated[list[str], BeforeValidator(parse_addresses), _at_most(MOST_LEADS, "addresses")] = Field(
-        title="Leads", description="E-mail addresses, one per line. Each new one uses up a lead of the plan."
+        title="Leads",
+        description="E-mail addresses, one per line. Each new one uses up a lead of the plan.",
+        json_schema_extra=from_file("email"),
     )
     skip_known: bool = Field(
         False, title="Skip leads of other campaigns", description="Leave out who is a lead anywhere in the workspace."
@@ -614,7 +618,7 @@ class ListSendingAccounts(
             status=None if self.status == "any" else AccountStatus(self.status),
         )
         shown = page.accounts[:PAGE]
-        matching = f" that match “{search}”" if search else ""
+        matching = f" matching “{search}”" if search else ""
         if self.status != "any":
             matching += f" with the status “{ACCOUNT_STATUS_WORDS[AccountStatus(self.status)]}”"
         if not shown:
@@ -627,6 +631,7 @@ class ListSendingAccounts(
             table=Table(
                 columns=("Address", "Status", "Warm-up score", "A day", "Warm-up a day", "Gap", "Tags"),
                 rows=tuple(_account_row(account) for account in shown),
+                pick=Pick(command=SetMailboxLimits.command, field="addresses", button="Change their limits …"),
             ),
             next_page=self.page + 1 if more else None,
         )

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
+from providers.answers import Heard, first_problem
 from providers.errors import (
     AuthExpired,
     BadAnswer,
@@ -52,8 +52,6 @@ MAX_PAGES = 1000
 """A listing that has more pages than this does not end."""
 LOOKED_UP_SINGLY = 3
 """So many accounts are searched for one by one; for more, the whole list is read."""
-LONGEST_QUOTE = 300
-"""Characters of Instantly's own words that are passed on."""
 
 DOCUMENTED_ACCOUNT_PREFIX = "/api/v1"
 ALL_SCOPES = ("all:all",)
@@ -115,15 +113,7 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> InstantlyClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        is_plain=_is_a_plain_no,
-        sleep=sleep,
-    )
+    transport = Transport.for_account(name, settings, clock, sleep=sleep, is_plain=_is_a_plain_no)
     return InstantlyClient(transport, settings, clock)
 
 
@@ -145,10 +135,7 @@ class InstantlyClient:
         self.clock = clock
         self._transport = transport
         self._settings = settings
-        self._odd_words: set[tuple[str, str]] = set()
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "providers.instantly", account=transport.account
-        )
+        self._heard = Heard("instantly", transport.account, self._secrets)
 
     def __repr__(self) -> str:
         return f"<InstantlyClient account={self._transport.account!r}>"
@@ -259,7 +246,7 @@ class InstantlyClient:
         accounts = self._parsed_accounts(reply)
         for account in accounts:
             if account.status is AccountStatus.UNKNOWN:
-                self._note_unknown("account status", account.raw_status)
+                self._heard.note("account status", account.raw_status)
         return AccountPage(accounts=accounts, skip=skip, limit=limit)
 
     async def all_accounts(
@@ -379,21 +366,15 @@ class InstantlyClient:
 
     def _noted_campaign(self, campaign: Campaign) -> Campaign:
         if campaign.status is CampaignStatus.UNKNOWN:
-            self._note_unknown("campaign status", campaign.raw_status)
+            self._heard.note("campaign status", campaign.raw_status)
         return campaign
-
-    def _note_unknown(self, kind: str, word: str) -> None:
-        """Log a value that nobody has documented, the first time it is seen."""
-        if (kind, word) not in self._odd_words and len(self._odd_words) < 100:
-            self._odd_words.add((kind, word))
-            self._log.warning(f"unknown {kind}", said=self._quoted(word))
 
     def _shaped(self, shape: type[_Shape], body: Any, status: int) -> _Shape:
         """What was read, as `shape`. Raises BadAnswer."""
         try:
             return shape.model_validate(body)
         except ValidationError as error:
-            detail = _where(shape, error)
+            detail = f"{shape.__name__}: {first_problem(error)}"
         raise BadAnswer("Instantly's answer could not be understood.", status=status, detail=detail)
 
     def _parsed_accounts(self, reply: _Reply) -> tuple[SendingAccount, ...]:
@@ -408,7 +389,7 @@ class InstantlyClient:
         try:
             return shape.model_validate(reply.body)
         except ValidationError as error:
-            detail = _where(shape, error)
+            detail = f"{shape.__name__}: {first_problem(error)}"
         raise OutcomeUnknown(
             "Instantly seems to have done it, but its answer could not be understood.",
             status=reply.status,
@@ -492,17 +473,13 @@ class InstantlyClient:
         )
 
     def _said(self, refusal: Refusal) -> str:
-        words = self._quoted(refusal.words)
+        words = self._heard.quoted(refusal.words)
         return f" It says: {words}" if words else ""
 
-    def _quoted(self, text: str) -> str:
-        """Instantly's own words, fit to be shown: one line, not too long, and without this account's secrets."""
+    def _secrets(self) -> list[str]:
         settings = self._settings
-        for secret in (settings.session, settings.organization_token, settings.organization_id, settings.workspace_id):
-            if secret is not None:
-                text = re.sub(re.escape(secret.get_secret_value()), "[redacted]", text, flags=re.IGNORECASE)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+        secrets = (settings.session, settings.organization_token, settings.organization_id, settings.workspace_id)
+        return [secret.get_secret_value() for secret in secrets if secret is not None]
 
 
 def _is_a_plain_no(answer: Answer) -> bool:
@@ -512,8 +489,3 @@ def _is_a_plain_no(answer: Answer) -> bool:
 
 def _refusal(answer: Answer) -> Refusal:
     return Refusal.model_validate(answer.body) if isinstance(answer.body, dict) else Refusal()
-
-
-def _where(shape: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{shape.__name__}: {'.'.join(map(str, first['loc'])) or 'the whole'}: {first['type']}"

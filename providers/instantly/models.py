@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
 from pydantic.alias_generators import to_camel
+
+from providers.answers import moment
 
 
 class AccountStatus(StrEnum):
@@ -102,18 +104,6 @@ def _count(value: Any) -> int:
     return max(0, _number_or_none(value) or 0)
 
 
-def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is UTC:
-            return moment
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _object(value: Any) -> Mapping[str, Any]:
     return value if type(value) is dict else _NOTHING
 
@@ -132,7 +122,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 Text = Annotated[str, BeforeValidator(_text)]
 Number = Annotated[int | None, BeforeValidator(_number_or_none)]
 Count = Annotated[int, BeforeValidator(_count)]
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+Moment = Annotated[datetime | None, BeforeValidator(moment)]
 Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=100)]
 
 
@@ -231,8 +221,8 @@ def _account(facts: Any) -> SendingAccount:
         tuple([Tag(_text(tag.get("id")), _text(tag.get("label"))) for tag in tags if isinstance(tag, dict)])
         if isinstance(tags, list)
         else (),
-        _moment(facts.get("timestamp_created")),
-        _moment(facts.get("timestamp_updated")),
+        moment(facts.get("timestamp_created")),
+        moment(facts.get("timestamp_updated")),
     )
 
 

@@ -7,29 +7,38 @@ is for whoever drives it, from any process.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 import secrets
-import socket
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
-import uvicorn
+from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from providers.accounts import Clock
+from providers.simulator import (
+    REMEMBERED_CALLS,
+    Arrived,
+    Fault,
+    Faults,
+    FaultSwitches,
+    Handler,
+    endpoint,
+    json_object,
+    part,
+    serving,
+)
 
 SANDBOX_SESSION: Final = "sandbox-session-token"
 SANDBOX_ORGANIZATION_TOKEN: Final = "sandbox-organization-token"  # noqa: S105 (opens nothing but this)
@@ -38,7 +47,6 @@ SANDBOX_WORKSPACE_ID: Final = "0b1c2d3e-0000-4000-8000-00000000000b"
 SANDBOX_USER_ID: Final = "0b1c2d3e-0000-4000-8000-00000000000c"
 
 LISTED_BY_DEFAULT = 10
-REMEMBERED_CALLS = 1000
 
 _SUCCESS: Mapping[str, str] = {"status": "success"}
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -59,118 +67,6 @@ class Operation(StrEnum):
     UPDATE_ACCOUNTS = "update_accounts"
     CREATE_API_KEY = "create_api_key"
     ADD_LEADS = "add_leads"
-
-
-class Work(StrEnum):
-    """How much of what was asked is done before a fault strikes."""
-
-    NOTHING = "nothing"
-    HALF = "half"
-    """The first half of the leads or addresses, rounded up."""
-    ALL = "all"
-
-
-class Kind(StrEnum):
-    """What goes wrong."""
-
-    SLOW = "slow"
-    STATUS = "status"
-    CUT = "cut"
-    CUT_IN_ANSWER = "cut_in_answer"
-    MALFORMED = "malformed"
-    UNKNOWN_SHAPE = "unknown_shape"
-    SAYS_ERROR = "says_error"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that goes wrong, once or more. Made with the functions below."""
-
-    kind: Kind
-    work: Work = Work.ALL
-    status: int = 500
-    seconds: float = 0.0
-    retry_after: str | None = None
-    word: str = ""
-
-    @classmethod
-    def slow(cls, seconds: float) -> Fault:
-        """Everything is done at once; the answer comes so many (real) seconds later."""
-        return cls(Kind.SLOW, seconds=seconds)
-
-    @classmethod
-    def answers(
-        cls, status: int, *, work: Work = Work.NOTHING, retry_after: str | int | None = None, word: str = ""
-    ) -> Fault:
-        """This status, with everything, half or nothing done: 402, 429, 500 … and its {error}, if it has a word."""
-        asked = None if retry_after is None else str(retry_after)
-        return cls(Kind.STATUS, work=work, status=status, retry_after=asked, word=word)
-
-    @classmethod
-    def says_error(cls, word: str, *, work: Work = Work.NOTHING) -> Fault:
-        """A 200 with {error}: the no that looks like a yes."""
-        return cls(Kind.SAYS_ERROR, work=work, word=word)
-
-    @classmethod
-    def cut_before(cls) -> Fault:
-        """The connection is cut; nothing was done."""
-        return cls(Kind.CUT, work=Work.NOTHING)
-
-    @classmethod
-    def cut_after(cls, *, work: Work = Work.ALL) -> Fault:
-        """It is done, and the connection cut instead of an answer."""
-        return cls(Kind.CUT, work=work)
-
-    @classmethod
-    def cut_in_answer(cls) -> Fault:
-        """It is done, and the connection cut in the middle of the answer."""
-        return cls(Kind.CUT_IN_ANSWER)
-
-    @classmethod
-    def malformed(cls) -> Fault:
-        """It is done; the answer has the right status and is no JSON, not even nearly."""
-        return cls(Kind.MALFORMED)
-
-    @classmethod
-    def unknown_shape(cls) -> Fault:
-        """It is done; the answer has the right status and is JSON that nobody has seen before."""
-        return cls(Kind.UNKNOWN_SHAPE)
-
-
-class Faults:
-    """The faults to come, by operation, in the order in which they were added."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Operation, deque[Fault]] = {}
-
-    def add(self, operation: Operation | str, fault: Fault, times: int = 1) -> None:
-        """Let the next `times` calls of this operation go wrong."""
-        self._waiting.setdefault(Operation(operation), deque()).extend([fault] * times)
-
-    def take(self, operation: Operation) -> Fault | None:
-        """The fault of this very call."""
-        waiting = self._waiting.get(operation)
-        return waiting.popleft() if waiting else None
-
-    def clear(self) -> None:
-        """All is well again."""
-        self._waiting.clear()
-
-    def waiting(self) -> dict[str, int]:
-        """How many are still to come, by operation."""
-        return {operation.value: len(faults) for operation, faults in self._waiting.items() if faults}
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One call as it arrived. Header names are in lower case."""
-
-    operation: Operation
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str] = field(repr=False)
-    body: Any = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -209,7 +105,7 @@ class InstantlySandbox:
     """The provider's state, and the switches of its behaviour. Change what you like while it runs."""
 
     clock: Clock
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=lambda: Faults(Operation))
     expired: bool = False
     """Whether the session has ended: every call is a 401."""
     has_plan: bool = True
@@ -228,8 +124,8 @@ class InstantlySandbox:
     """How often each operation really changed something, or would have had it been new."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operation was called, whatever came of it."""
-    received: deque[Received] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS), repr=False)
-    """The last calls, as they arrived."""
+    arrived: deque[Arrived] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS), repr=False)
+    """The latest calls as they came in."""
 
     def add_account(self, email: str, **facts: Any) -> SandboxAccount:
         """Put a sending account into the workspace."""
@@ -290,6 +186,7 @@ def create_app(sandbox: InstantlySandbox) -> Starlette:
     """The sandbox as an ASGI application. The list of accounts and their update answer under both known prefixes."""
     api = _Api(sandbox)
     admin = _Admin(sandbox)
+    switches = FaultSwitches(sandbox)
     endpoints: list[tuple[str, Operation, _Handler]] = [
         ("/backend/api/v1/campaign/create", Operation.CREATE_CAMPAIGN, api.create_campaign),
         ("/api/campaign/get_campaign_data", Operation.CAMPAIGN, api.campaign),
@@ -306,14 +203,24 @@ def create_app(sandbox: InstantlySandbox) -> Starlette:
     return Starlette(
         routes=[
             *(
-                Route(path, api.endpoint(operation, handler), methods=["POST"])
+                Route(
+                    path,
+                    endpoint(
+                        sandbox,
+                        operation,
+                        _with_its_body(handler),
+                        admit=partial(api.turned_away, operation),
+                        words=_words,
+                    ),
+                    methods=["POST"],
+                )
                 for path, operation, handler in endpoints
             ),
             Route("/sandbox/state", admin.state, methods=["GET"]),
             Route("/sandbox/settings", admin.change_settings, methods=["POST"]),
             Route("/sandbox/accounts", admin.add_accounts, methods=["POST"]),
-            Route("/sandbox/faults", admin.add_fault, methods=["POST"]),
-            Route("/sandbox/faults", admin.clear_faults, methods=["DELETE"]),
+            Route("/sandbox/faults", switches.add, methods=["POST"]),
+            Route("/sandbox/faults", switches.clear, methods=["DELETE"]),
         ],
         exception_handlers={404: _no_such_route},
     )
@@ -329,15 +236,19 @@ class Running:
 
 @asynccontextmanager
 async def serve(sandbox: InstantlySandbox, *, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Running]:
-    """The sandbox over real HTTP for as long as the context lasts, in this event loop; port 0 is any free one.
-
-    It takes no signals: whoever runs the loop decides when to stop.
-    """
-    async with _listening(create_app(sandbox), host, port) as url:
+    """The sandbox over real HTTP for as long as the context lasts, in this event loop; port 0 is any free one."""
+    async with serving(create_app(sandbox), port=port, host=host) as url:
         yield Running(url=url, sandbox=sandbox)
 
 
 _Handler = Callable[[dict[str, Any], "Fault | None"], Response]
+
+
+def _with_its_body(handler: _Handler) -> Handler:
+    async def answer(request: Request, fault: Fault | None) -> Response:
+        return handler(await json_object(request), fault)
+
+    return answer
 
 
 class _Api:
@@ -346,20 +257,33 @@ class _Api:
     def __init__(self, sandbox: InstantlySandbox) -> None:
         self._sandbox = sandbox
 
-    def endpoint(self, operation: Operation, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            body = await _json_object(request)
-            self._sandbox.calls[operation.value] += 1
-            self._sandbox.received.append(_received(operation, request, body))
-            refused = self._refused(operation, request)
-            if refused is not None:
-                return refused
-            fault = self._sandbox.faults.take(operation)
-            nothing_done = fault is not None and fault.work is Work.NOTHING
-            answered = Response() if nothing_done else handler(body, fault)
-            return answered if fault is None else await _spoilt(request, answered, fault)
+    async def turned_away(self, operation: Operation, request: Request) -> Response | None:
+        """The answer to whoever does not get in, None for all others.
 
-        return answer
+        The keys go by cookie and workspace alone, and ask for no other header.
+        """
+        headers, session = request.headers, request.cookies.get("__session")
+        for_keys = operation is Operation.CREATE_API_KEY
+        token = None if for_keys else headers.get("x-org-auth")
+        if not session or (not for_keys and not token):
+            if operation is Operation.CAMPAIGN:
+                return _error("Missing required headers", 401)
+            return JSONResponse({"detail": "Authentication credentials were not provided."}, 401)
+        if session != SANDBOX_SESSION or (not for_keys and token != SANDBOX_ORGANIZATION_TOKEN):
+            return JSONResponse({"detail": "Invalid token."}, 401)
+        if self._sandbox.expired:
+            return JSONResponse({"detail": "Token has expired."}, 401)
+        if for_keys:
+            allowed = headers.get("x-workspace-id") in (SANDBOX_WORKSPACE_ID, SANDBOX_ORGANIZATION_ID)
+        else:
+            allowed = operation is Operation.CREATE_CAMPAIGN or headers.get("x-org-id") == SANDBOX_ORGANIZATION_ID
+        if not allowed and operation is Operation.CAMPAIGN:
+            return _error("Invalid organization ID", 403)
+        if not allowed:
+            return JSONResponse({"detail": "You don't have access to this organization."}, 403)
+        if not self._sandbox.has_plan and operation not in (Operation.CAMPAIGN, Operation.ACCOUNTS):
+            return _error("This workspace has no active plan", 402)
+        return None
 
     def create_campaign(self, body: dict[str, Any], fault: Fault | None) -> Response:
         name, user_id = body.get("name"), body.get("user_id", SANDBOX_USER_ID)
@@ -440,7 +364,7 @@ class _Api:
         found = [
             account
             for account in self._sandbox.accounts.values()
-            if search in f"{account.email} {account.first_name} {account.last_name}".lower()
+            if (not search or search in f"{account.email} {account.first_name} {account.last_name}".lower())
             and (status is None or account.status == status)
         ]
         skip, limit = int(body.get("skip", 0)), int(body.get("limit", LISTED_BY_DEFAULT))
@@ -458,7 +382,7 @@ class _Api:
     def update_accounts(self, body: dict[str, Any], fault: Fault | None) -> Response:
         payload = body.get("payload", {})
         self._sandbox.changes[Operation.UPDATE_ACCOUNTS] += 1
-        for email in _part(body.get("emails", []), fault):
+        for email in part(body.get("emails", []), fault):
             account = self._sandbox.accounts.get(str(email))
             if account is not None:
                 self._sandbox.set_limits(account, {"daily_limit": payload.get("daily_limit")})
@@ -492,7 +416,7 @@ class _Api:
             return _error("Internal Server Error", 500)
         emails = [str(lead.get("email")) for lead in body.get("leads", [])]
         self._sandbox.changes[Operation.ADD_LEADS] += 1
-        told = self._sandbox.import_leads(campaign, _part(emails, fault), body)
+        told = self._sandbox.import_leads(campaign, part(emails, fault), body)
         names = ("leads_uploaded", "in_blocklist", "already_in_campaign", "skipped_count", "invalid_email_count")
         return JSONResponse(
             {
@@ -506,31 +430,6 @@ class _Api:
                 "core_variables": {},
             }
         )
-
-    def _refused(self, operation: Operation, request: Request) -> Response | None:
-        """Why this call does not get in. The keys go by cookie and workspace alone, and ask for no other header."""
-        headers, session = request.headers, request.cookies.get("__session")
-        for_keys = operation is Operation.CREATE_API_KEY
-        token = None if for_keys else headers.get("x-org-auth")
-        if not session or (not for_keys and not token):
-            if operation is Operation.CAMPAIGN:
-                return _error("Missing required headers", 401)
-            return JSONResponse({"detail": "Authentication credentials were not provided."}, 401)
-        if session != SANDBOX_SESSION or (not for_keys and token != SANDBOX_ORGANIZATION_TOKEN):
-            return JSONResponse({"detail": "Invalid token."}, 401)
-        if self._sandbox.expired:
-            return JSONResponse({"detail": "Token has expired."}, 401)
-        if for_keys:
-            allowed = headers.get("x-workspace-id") in (SANDBOX_WORKSPACE_ID, SANDBOX_ORGANIZATION_ID)
-        else:
-            allowed = operation is Operation.CREATE_CAMPAIGN or headers.get("x-org-id") == SANDBOX_ORGANIZATION_ID
-        if not allowed and operation is Operation.CAMPAIGN:
-            return _error("Invalid organization ID", 403)
-        if not allowed:
-            return JSONResponse({"detail": "You don't have access to this organization."}, 403)
-        if not self._sandbox.has_plan and operation not in (Operation.CAMPAIGN, Operation.ACCOUNTS):
-            return _error("This workspace has no active plan", 402)
-        return None
 
 
 class _Admin:
@@ -566,7 +465,7 @@ class _Admin:
 
     async def change_settings(self, request: Request) -> Response:
         """`{expired, has_plan, remaining_in_plan, blocklist}`, each optional; the list replaces."""
-        body = await _json_object(request)
+        body = await json_object(request)
         unknown = sorted(set(body) - set(self._settings()))
         if unknown:
             return _error(f"No such setting: {', '.join(unknown)}", 422)
@@ -582,26 +481,10 @@ class _Admin:
 
     async def add_accounts(self, request: Request) -> Response:
         """`{emails: [...], tags: [...]}`: sending accounts that are there from now on."""
-        body = await _json_object(request)
+        body = await json_object(request)
         for email in body.get("emails", []):
             self._sandbox.add_account(str(email), tags=tuple(body.get("tags", ())))
         return JSONResponse({"accounts": len(self._sandbox.accounts)}, 201)
-
-    async def add_fault(self, request: Request) -> Response:
-        """`{operation, kind, times, …}` with the fields of Fault."""
-        body = await _json_object(request)
-        try:
-            operation, times = Operation(body.pop("operation", "")), int(body.pop("times", 1))
-            kind, work = Kind(body.pop("kind", "")), Work(body.pop("work", Work.ALL))
-            fault = Fault(kind=kind, work=work, **body)
-        except (ValueError, TypeError) as error:
-            return _error(str(error), 422)
-        self._sandbox.faults.add(operation, fault, times)
-        return JSONResponse(self._sandbox.faults.waiting(), 201)
-
-    async def clear_faults(self, request: Request) -> Response:
-        self._sandbox.faults.clear()
-        return JSONResponse({})
 
     def _settings(self) -> dict[str, object]:
         sandbox = self._sandbox
@@ -620,25 +503,8 @@ _MESSAGES: Mapping[int, str] = {
 }
 
 
-async def _spoilt(request: Request, answered: Response, fault: Fault) -> Response:
-    match fault.kind:
-        case Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
-        case Kind.STATUS:
-            headers = None if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            said = {"error": fault.word or _MESSAGES.get(fault.status, "Internal Server Error")}
-            answered = JSONResponse(said, fault.status, headers)
-        case Kind.SAYS_ERROR:
-            answered = _error(fault.word, 200)
-        case Kind.CUT:
-            answered = _Cut(request)
-        case Kind.CUT_IN_ANSWER:
-            answered = _Cut(request, answered)
-        case Kind.MALFORMED:
-            answered = Response("<html>Whoops, looks like something went wrong.", answered.status_code)
-        case Kind.UNKNOWN_SHAPE:
-            answered = JSONResponse({"result": {"ok": 1}}, answered.status_code)
-    return answered
+def _words(status: int, word: str) -> JsonValue:
+    return {"error": word or _MESSAGES.get(status, "Internal Server Error")}
 
 
 def _error(text: str, status: int) -> Response:
@@ -707,96 +573,5 @@ def _listed(account: SandboxAccount, with_tags: bool) -> dict[str, object]:
     return listed
 
 
-def _part(items: Sequence[Any], fault: Fault | None) -> Sequence[Any]:
-    return items[: -(-len(items) // 2)] if fault is not None and fault.work is Work.HALF else items
-
-
-def _received(operation: Operation, request: Request, body: Any) -> Received:
-    return Received(
-        operation=operation,
-        method=request.method,
-        path=request.url.path,
-        query=dict(request.query_params),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
-    )
-
-
 async def _no_such_route(request: Request, error: Exception) -> Response:
     return _error("Not Found", 404)
-
-
-# How every simulated provider listens, and how a connection of it is cut.
-
-
-@asynccontextmanager
-async def _listening(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
-    """The application on a real port; what is given is its URL. No call is written to a log: URLs may hold keys."""
-    # Said to be TCP outright: asyncio switches Nagle's algorithm off, at 40 ms an answer, only where it is told so.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    config = uvicorn.Config(app, http=_CuttableProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
-    finally:
-        for listening in server.servers:
-            listening.close()
-        for task in list(server.server_state.tasks):
-            task.cancel()
-        for connection in list(server.server_state.connections):
-            if isinstance(connection, _CuttableProtocol):
-                connection.transport.abort()
-        await asyncio.sleep(0)
-
-
-class _CuttableProtocol(H11Protocol):
-    """uvicorn's HTTP, which lets the application get at the connection, so that it can cut it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "connection": transport}
-
-
-class _Cut(Response):
-    """No answer, or half of one: then the TCP connection is gone."""
-
-    def __init__(self, request: Request, started: Response | None = None) -> None:
-        super().__init__()
-        self._connection: asyncio.Transport | None = getattr(request.state, "connection", None)
-        self._started = started
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._connection is None:
-            raise ConnectionAbortedError("cut, as asked; only under serve() is it really the connection")
-        if self._started is not None:
-            body = bytes(self._started.body)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self._started.status_code,
-                    "headers": self._started.raw_headers,
-                }
-            )
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-            self._connection.close()  # after what was written, unlike abort()
-        else:
-            self._connection.abort()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

@@ -5,9 +5,8 @@ MailAPI only ever says that it has taken a request. What counts is what its list
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
@@ -19,6 +18,7 @@ from providers.action import (
     Failed,
     Item,
     ItemState,
+    Later,
     Outcome,
     Pending,
     Refused,
@@ -27,7 +27,7 @@ from providers.action import (
     from_words,
     hidden,
 )
-from providers.errors import NotFound, RateLimited
+from providers.errors import NotFound, OutcomeUnknown, ProviderError, RateLimited
 from providers.fields import DomainName, EmailAddress, problem, split_list
 from providers.mailapi.client import SUB_DOMAIN_SECONDS, MailApiClient
 from providers.mailapi.models import (
@@ -47,6 +47,8 @@ PAGE = 15
 """Rows of one page of an answer. MailAPI itself sends everything at once."""
 MOST_MAILBOXES = 100
 """In one request. MailAPI states no limit; a hundred can still be looked through."""
+MOST_LABELS = 100
+"""Sub-domains in one request: the last of them go nine hours after the first."""
 LARGEST_QUOTA_MB = 1_000_000
 """A terabyte; more is a slip of the finger."""
 LONGEST_NAME = 100
@@ -83,10 +85,10 @@ def _check_labels(labels: list[str], info: ValidationInfo) -> list[str]:
             f"{_listed([label[:80] for label in wrong])}: not the name of a sub-domain. One looks like team, with "
             "letters, digits and hyphens only."
         )
-    if len(labels) > MOST_SUB_DOMAINS:
+    if len(labels) > MOST_LABELS:
         raise problem(
-            f"These are {len(labels)} sub-domains; MailAPI takes at most {MOST_SUB_DOMAINS} of a domain in one go, and "
-            "the next ones an hour later."
+            f"These are {len(labels)} sub-domains; at most {MOST_LABELS} go into one request, because MailAPI takes "
+            f"{MOST_SUB_DOMAINS} of a domain an hour."
         )
     longest = max(len(label) for label in labels)
     if longest + 1 + len(info.data.get("domain", "")) > LONGEST_DOMAIN:
@@ -186,16 +188,18 @@ class AddDomain(Action, provider="mailapi", command="domain add", title="Add a d
 class AddSubDomains(
     Action, provider="mailapi", command="domain subdomain", title="Add sub-domains", effect=Effect.WRITE
 ):
-    """Add up to ten sub-domains to a domain, in one go and once an hour."""
+    """Add sub-domains to a domain: ten at once, and of a longer list ten more every hour."""
 
     domain: DomainName = Field(
         title="Domain", description="The domain that they will be below; it has to be in the account."
     )
     labels: Annotated[list[str], BeforeValidator(_labels), AfterValidator(_check_labels)] = Field(
         title="Sub-domains",
-        description="One per line, at most 10: team for team.acme-mail.com. MailAPI takes them once an hour for each "
-        "domain, so ask for all of them together.",
+        description="One per line, at most 100: team for team.acme-mail.com. MailAPI takes ten an hour for each "
+        "domain: the first go now, the others by themselves.",
     )
+    sent: int = Field(0, ge=0, json_schema_extra=hidden())
+    """How many of the labels MailAPI has taken already."""
 
     @classmethod
     def usage(cls) -> str:
@@ -222,11 +226,61 @@ class AddSubDomains(
         if known:
             raise Refused({"labels": f"Already in this account: {_listed(known)}. Remove or replace these."})
 
-    async def run(self, client: MailApiClient, key: str) -> Outcome:
+    async def run(self, client: MailApiClient, key: str) -> Outcome | Later:
+        """The next ten at most (endpoint row 99); what is left waits for its hour."""
         try:
-            await client.create_sub_domains(self.domain, self.labels)
+            await client.create_sub_domains(self.domain, self._next())
         except RateLimited as error:
-            return self._too_early(client, error)
+            wait = SUB_DOMAIN_SECONDS if error.retry_after is None else max(error.retry_after, 1.0)
+            why = f"MailAPI takes sub-domains of {self.domain} once an hour, and that hour is not over."
+            return self._later(client.clock.now() + timedelta(seconds=wait), f"{why} Nothing was sent now.")
+        except OutcomeUnknown:
+            raise
+        except ProviderError as error:
+            if not self.sent:
+                raise
+            return Failed(
+                summary=f"MailAPI has taken {self.sent} of {self._all()}, and then no more. {error.sentence}",
+                cure=error.cure,
+                items=tuple(
+                    Item(name=name, state=ItemState.BOUGHT if place < self.sent else ItemState.NOT_DONE)
+                    for place, name in enumerate(self.subjects())
+                ),
+            )
+        return self._taken(client.clock.now() + timedelta(seconds=SUB_DOMAIN_SECONDS))
+
+    async def poll(self, client: MailApiClient, ref: Mapping[str, JsonValue]) -> Outcome:
+        return _domains_so_far(self.subjects(), await client.domains(), ref)
+
+    async def reconcile(self, client: MailApiClient, key: str) -> Outcome | Later:
+        """Those that were sent last are the next ones: all of them listed, it goes on with what is left."""
+        sent = self.sent + len(self._next())
+        names, never_sent = self.subjects()[:sent], self.subjects()[sent:]
+        found = _domains_found(names, await client.domains(), {"domain": self.domain})
+        if not never_sent:
+            return found
+        if not isinstance(found, Unknown):
+            # When the hour has begun, nobody heard. To be too early costs nothing, and then MailAPI says it.
+            return self._taken(client.clock.now())
+        return found.model_copy(
+            update={
+                "evidence": f"{found.evidence} Never sent: {_listed(never_sent)}; ask for them again.",
+                "items": found.items + tuple(Item(name=name, state=ItemState.NOT_DONE) for name in never_sent),
+            }
+        )
+
+    def _next(self) -> list[str]:
+        return self.labels[self.sent : self.sent + MOST_SUB_DOMAINS]
+
+    def _all(self) -> str:
+        return f"{_count(len(self.labels), 'sub-domain')} of {self.domain}"
+
+    def _taken(self, next_at: datetime) -> Outcome | Later:
+        """MailAPI has taken the next ones; others may go at `next_at`."""
+        sent = self.sent + len(self._next())
+        if sent < len(self.labels):
+            left = self.model_copy(update={"sent": sent})
+            return left._later(next_at, f"MailAPI has taken {sent} of {self._all()}; it takes at most 10 an hour.")
         return Pending(
             ref={"domain": self.domain},
             progress=f"MailAPI has taken {_count(len(self.labels), 'sub-domain')} and is setting them up.",
@@ -234,22 +288,13 @@ class AddSubDomains(
             total=len(self.labels),
         )
 
-    async def poll(self, client: MailApiClient, ref: Mapping[str, JsonValue]) -> Outcome:
-        return _domains_so_far(self.subjects(), await client.domains(), ref)
-
-    async def reconcile(self, client: MailApiClient, key: str) -> Outcome:
-        return _domains_found(self.subjects(), await client.domains(), {"domain": self.domain})
-
-    def _too_early(self, client: MailApiClient, error: RateLimited) -> Failed:
-        wait = SUB_DOMAIN_SECONDS if error.retry_after is None else max(error.retry_after, 0.0)
-        minutes = max(1, math.ceil(wait / 60))
-        again = client.clock.now() + timedelta(minutes=minutes)
-        return Failed(
-            summary=f"MailAPI takes sub-domains of {self.domain} once an hour, and that hour is not over. Nothing was "
-            "changed.",
-            cure=f"Ask again in {_count(minutes, 'minute')}, at {again:%H:%M} UTC: it is over by then at the latest.",
-            items=tuple(Item(name=name, state=ItemState.NOT_DONE, note="not sent on") for name in self.subjects()),
-        )
+    def _later(self, at: datetime, why: str) -> Later:
+        """Ten at `at`, and ten an hour from then on."""
+        names = self.subjects()[self.sent :]
+        parts = [names[start : start + MOST_SUB_DOMAINS] for start in range(0, len(names), MOST_SUB_DOMAINS)]
+        hour = timedelta(seconds=SUB_DOMAIN_SECONDS)
+        plan = tuple((at + number * hour, _listed(part, MOST_SUB_DOMAINS)) for number, part in enumerate(parts))
+        return Later(until=at, summary=why, plan=plan, left=self)
 
 
 class ListMailboxes(Action, provider="mailapi", command="mailbox list", title="List mailboxes", effect=Effect.READ):

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import quote
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, model_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
+from providers.answers import Heard, first_problem
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -50,8 +50,6 @@ from providers.mailapi.models import (
 
 SUB_DOMAIN_SECONDS = 3600.0
 """Between two successful requests for sub-domains of one domain by one key (endpoint row 99)."""
-LONGEST_QUOTE = 300
-"""Characters of MailAPI's own words that are passed on."""
 
 _CHANGES_NOTHING = frozenset({Effect.READ, Effect.REVEAL})
 _SENT_ONCE = Effect.SPEND
@@ -114,14 +112,7 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> MailApiClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        sleep=sleep,
-    )
+    transport = Transport.for_account(name, settings, clock, sleep=sleep)
     return MailApiClient(transport, settings, clock)
 
 
@@ -143,10 +134,7 @@ class MailApiClient:
         self.clock = clock
         self._transport = transport
         self._settings = settings
-        self._odd_words: set[tuple[str, str]] = set()
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "providers.mailapi", account=transport.account
-        )
+        self._heard = Heard("mailapi", transport.account, self._secrets)
 
     def __repr__(self) -> str:
         return f"<MailApiClient account={self._transport.account!r}>"
@@ -264,7 +252,7 @@ class MailApiClient:
         if not 1 <= len(labels) <= MOST_SUB_DOMAINS:
             problem = f"From 1 to {MOST_SUB_DOMAINS} sub-domains go into one request; these are {len(labels)}."
         elif wrong := [label for label in labels if not is_label(label)]:
-            problem = f"These cannot be sub-domains: {self._quoted(', '.join(wrong))}."
+            problem = f"These cannot be sub-domains: {self._heard.quoted(', '.join(wrong))}."
         else:
             return
         raise Rejected(f"{problem} Nothing was sent.", fields={"sub_domains": [problem]})
@@ -307,11 +295,11 @@ class MailApiClient:
         try:
             task = Task.model_validate(body)
         except ValidationError as error:
-            detail = _where(Task, error)
+            detail = f"Task: {first_problem(error)}"
         else:
             self._note_unknown("task status", [task.raw_status] if task.state is TaskState.UNKNOWN else [])
-            said = tuple(m.model_copy(update={"said": self._quoted(m.said)}) for m in task.mailboxes)
-            return task.model_copy(update={"reason": self._quoted(refusal.reason), "mailboxes": said})
+            said = tuple(m.model_copy(update={"said": self._heard.quoted(m.said)}) for m in task.mailboxes)
+            return task.model_copy(update={"reason": self._heard.quoted(refusal.reason), "mailboxes": said})
         raise BadAnswer("MailAPI's answer could not be understood.", status=answer.status, detail=detail)
 
     @staticmethod
@@ -322,11 +310,8 @@ class MailApiClient:
         return refusal.is_one and bool(refusal.reason) and "type" not in refusal.reason.lower()
 
     def _note_unknown(self, kind: str, words: Iterable[str]) -> None:
-        """Log values that nobody has documented, each the first time it is seen."""
         for word in words:
-            if (kind, word) not in self._odd_words and len(self._odd_words) < 100:
-                self._odd_words.add((kind, word))
-                self._log.warning(f"unknown {kind}", said=self._quoted(word))
+            self._heard.note(kind, word)
 
     def _parsed(self, parse: Callable[[JsonValue], tuple[_Row, ...]], reply: _Reply) -> tuple[_Row, ...]:
         try:
@@ -340,7 +325,7 @@ class MailApiClient:
         try:
             return shape.model_validate(reply.body)
         except ValidationError as error:
-            detail = _where(shape, error)
+            detail = f"{shape.__name__}: {first_problem(error)}"
         raise OutcomeUnknown(
             "MailAPI seems to have taken the request, but its answer could not be understood.",
             status=reply.status,
@@ -418,22 +403,14 @@ class MailApiClient:
         return BadAnswer(f"MailAPI answered in a way that Postroom does not know (status {status}).", status=status)
 
     def _said(self, refusal: Refusal) -> str:
-        words = self._quoted(refusal.reason)
+        words = self._heard.quoted(refusal.reason)
         return f" It says: {words}" if words else ""
 
-    def _quoted(self, text: str) -> str:
-        """MailAPI's own words, fit to be shown: one line, not too long, and without the key, however it is written."""
+    def _secrets(self) -> set[str]:
+        """The key, also as it may stand in an address."""
         key = self._settings.key.get_secret_value()
-        for secret in {key, quote(key, safe=""), quote(key)}:
-            text = re.sub(re.escape(secret), "[redacted]", text, flags=re.IGNORECASE)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+        return {key, quote(key, safe=""), quote(key)}
 
 
 def _refusal(answer: Answer) -> Refusal:
     return Refusal.model_validate(answer.body) if isinstance(answer.body, dict) else Refusal()
-
-
-def _where(shape: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{shape.__name__}: {'.'.join(map(str, first['loc'])) or 'the whole'}: {first['type']}"

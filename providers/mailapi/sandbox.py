@@ -7,34 +7,43 @@ under /sandbox/ is for whoever drives it, from any process.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import socket
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Literal
 
-import uvicorn
+from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from providers.accounts import Clock
 from providers.mailapi.models import CREATED, MOST_SUB_DOMAINS, is_label
+from providers.simulator import (
+    REMEMBERED_CALLS,
+    Arrived,
+    Fault,
+    Faults,
+    FaultSwitches,
+    Handler,
+    Kind,
+    endpoint,
+    json_object,
+    part,
+    serving,
+)
 
 SANDBOX_KEY: Final = "SandboxKey0123456789abcdefABCDEF"
 SANDBOX_CALLER_ID: Final = 123
 
 SUB_DOMAIN_SECONDS = 3600
 IMAP_PASSWORD: Final = "imap-password-of-a-mailbox"  # noqa: S105 (opens nothing)
-REMEMBERED_CALLS = 1000
 
 _SUCCESS: Mapping[str, str] = {"status": "success"}
 _LOCAL_PART = re.compile(r"[A-Za-z0-9._-]+")
@@ -51,118 +60,6 @@ class Operation(StrEnum):
     MAILBOXES = "mailboxes"
     MAILBOX_TASK = "mailbox_task"
     MAILBOXES_TASK = "mailboxes_task"
-
-
-class Work(StrEnum):
-    """How much of what was asked is done before a fault strikes."""
-
-    NOTHING = "nothing"
-    HALF = "half"
-    """The first half of the sub-domains or mailboxes, rounded up."""
-    ALL = "all"
-
-
-class Kind(StrEnum):
-    """What goes wrong."""
-
-    SLOW = "slow"
-    STATUS = "status"
-    CUT = "cut"
-    CUT_IN_ANSWER = "cut_in_answer"
-    MALFORMED = "malformed"
-    UNKNOWN_SHAPE = "unknown_shape"
-    TASK_SAYS = "task_says"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that goes wrong, once or more. Made with the functions below."""
-
-    kind: Kind
-    work: Work = Work.ALL
-    status: int = 500
-    seconds: float = 0.0
-    retry_after: str | None = None
-    word: str = ""
-
-    @classmethod
-    def slow(cls, seconds: float) -> Fault:
-        """Everything is done at once; the answer comes so many (real) seconds later."""
-        return cls(Kind.SLOW, seconds=seconds)
-
-    @classmethod
-    def answers(
-        cls, status: int, *, work: Work = Work.NOTHING, retry_after: str | int | None = None, word: str = ""
-    ) -> Fault:
-        """This status, with everything, half or nothing done: 409, 429, 500 … and its reason, if it has a word."""
-        asked = None if retry_after is None else str(retry_after)
-        return cls(Kind.STATUS, work=work, status=status, retry_after=asked, word=word)
-
-    @classmethod
-    def cut_before(cls) -> Fault:
-        """The connection is cut; nothing was done."""
-        return cls(Kind.CUT, work=Work.NOTHING)
-
-    @classmethod
-    def cut_after(cls, *, work: Work = Work.ALL) -> Fault:
-        """It is done, and the connection cut instead of an answer."""
-        return cls(Kind.CUT, work=work)
-
-    @classmethod
-    def cut_in_answer(cls) -> Fault:
-        """It is done, and the connection cut in the middle of the answer."""
-        return cls(Kind.CUT_IN_ANSWER)
-
-    @classmethod
-    def malformed(cls) -> Fault:
-        """It is done; the answer has the right status and is no JSON, not even nearly."""
-        return cls(Kind.MALFORMED)
-
-    @classmethod
-    def unknown_shape(cls) -> Fault:
-        """It is done; the answer has the right status and is JSON that nobody has seen before."""
-        return cls(Kind.UNKNOWN_SHAPE)
-
-    @classmethod
-    def task_says(cls, word: str) -> Fault:
-        """A task reports a status that nobody has documented."""
-        return cls(Kind.TASK_SAYS, word=word)
-
-
-class Faults:
-    """The faults to come, by operation, in the order in which they were added."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Operation, deque[Fault]] = {}
-
-    def add(self, operation: Operation | str, fault: Fault, times: int = 1) -> None:
-        """Let the next `times` calls of this operation go wrong."""
-        self._waiting.setdefault(Operation(operation), deque()).extend([fault] * times)
-
-    def take(self, operation: Operation) -> Fault | None:
-        """The fault of this very call."""
-        waiting = self._waiting.get(operation)
-        return waiting.popleft() if waiting else None
-
-    def clear(self) -> None:
-        """All is well again."""
-        self._waiting.clear()
-
-    def waiting(self) -> dict[str, int]:
-        """How many are still to come, by operation."""
-        return {operation.value: len(faults) for operation, faults in self._waiting.items() if faults}
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One call as it arrived. Header names are in lower case."""
-
-    operation: Operation
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str] = field(repr=False)
-    body: Any = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -226,7 +123,7 @@ class MailApiSandbox:
     """The HTTP status with which a failed task of one mailbox is reported: no document tells."""
     tells_when: bool = True
     """Whether the hourly 429 comes with a Retry-After."""
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=lambda: Faults(Operation))
     failing: set[str] = field(default_factory=set)
     """Addresses that are accepted and then fail in their task. They are not made."""
     domains: dict[str, SandboxDomain] = field(default_factory=dict)
@@ -236,8 +133,8 @@ class MailApiSandbox:
     """The domains, sub-domains and mailboxes that were really made, in order. One that is here twice was made twice."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operation was called, whatever came of it."""
-    received: deque[Received] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS), repr=False)
-    """The last calls, as they arrived."""
+    arrived: deque[Arrived] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS), repr=False)
+    """The latest calls as they came in."""
     _hours: dict[str, datetime] = field(default_factory=dict, repr=False)
 
     def own(self, domain: str, *, mailboxes: int = 0) -> None:
@@ -299,6 +196,7 @@ def create_app(sandbox: MailApiSandbox) -> Starlette:
     """The sandbox as an ASGI application."""
     api = _Api(sandbox)
     admin = _Admin(sandbox)
+    switches = FaultSwitches(sandbox)
     endpoints: list[tuple[str, str, Operation, _Handler]] = [
         ("GET", "/list/domain", Operation.DOMAINS, api.domains),
         ("POST", "/create/domain", Operation.CREATE_DOMAIN, api.create_domain),
@@ -312,13 +210,23 @@ def create_app(sandbox: MailApiSandbox) -> Starlette:
     return Starlette(
         routes=[
             *(
-                Route(f"{sandbox.path_prefix}/v1{path}", api.endpoint(operation, handler), methods=[method])
+                Route(
+                    f"{sandbox.path_prefix}/v1{path}",
+                    endpoint(
+                        sandbox,
+                        operation,
+                        _with_what_is_asked(handler),
+                        admit=partial(api.turned_away, operation),
+                        words=_words,
+                    ),
+                    methods=[method],
+                )
                 for method, path, operation, handler in endpoints
             ),
             Route("/sandbox/state", admin.state, methods=["GET"]),
             Route("/sandbox/settings", admin.change_settings, methods=["POST"]),
-            Route("/sandbox/faults", admin.add_fault, methods=["POST"]),
-            Route("/sandbox/faults", admin.clear_faults, methods=["DELETE"]),
+            Route("/sandbox/faults", switches.add, methods=["POST"]),
+            Route("/sandbox/faults", switches.clear, methods=["DELETE"]),
         ],
         exception_handlers={404: _no_such_route},
     )
@@ -334,15 +242,23 @@ class Running:
 
 @asynccontextmanager
 async def serve(sandbox: MailApiSandbox, *, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Running]:
-    """The sandbox over real HTTP for as long as the context lasts, in this event loop; port 0 is any free one.
-
-    It takes no signals: whoever runs the loop decides when to stop.
-    """
-    async with _listening(create_app(sandbox), host, port) as url:
+    """The sandbox over real HTTP for as long as the context lasts, in this event loop; port 0 is any free one."""
+    async with serving(create_app(sandbox), port=port, host=host) as url:
         yield Running(url=url, sandbox=sandbox)
 
 
 _Handler = Callable[[Mapping[str, Any], "Fault | None"], Response]
+
+
+def _with_what_is_asked(handler: _Handler) -> Handler:
+    async def answer(request: Request, fault: Fault | None) -> Response:
+        return handler(await _asked(request), fault)
+
+    return answer
+
+
+async def _asked(request: Request) -> Mapping[str, Any]:
+    return request.query_params if request.method == "GET" else await json_object(request)
 
 
 class _Api:
@@ -351,22 +267,14 @@ class _Api:
     def __init__(self, sandbox: MailApiSandbox) -> None:
         self._sandbox = sandbox
 
-    def endpoint(self, operation: Operation, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            body = await _json_object(request)
-            asked: Mapping[str, Any] = request.query_params if request.method == "GET" else body
-            self._sandbox.calls[operation.value] += 1
-            self._sandbox.received.append(_received(operation, request, body))
-            if self._key(request, asked) != SANDBOX_KEY:
-                return _error("Invalid API key.", 401)
-            if operation in (Operation.DOMAINS, Operation.MAILBOXES) and not self._is_its_owner(asked):
-                return _error("Unauthorized caller.", 403)
-            fault = self._sandbox.faults.take(operation)
-            nothing_done = fault is not None and fault.work is Work.NOTHING
-            answered = Response() if nothing_done else handler(asked, fault)
-            return answered if fault is None else await _spoilt(request, answered, fault)
-
-        return answer
+    async def turned_away(self, operation: Operation, request: Request) -> Response | None:
+        """The answer to whoever has not the key or is not its owner, None for all others."""
+        asked = await _asked(request)
+        if self._key(request, asked) != SANDBOX_KEY:
+            return _error("Invalid API key.", 401)
+        if operation in (Operation.DOMAINS, Operation.MAILBOXES) and not self._is_its_owner(asked):
+            return _error("Unauthorized caller.", 403)
+        return None
 
     def domains(self, asked: Mapping[str, Any], fault: Fault | None) -> Response:
         now = self._sandbox.clock.now()
@@ -408,7 +316,7 @@ class _Api:
             headers = {"Retry-After": str(-int(-wait // 1))} if self._sandbox.tells_when else None
             return JSONResponse({"status": "error", "reason": text}, 429, headers)
         self._sandbox.use_hour(parent)
-        for label in _part(labels, fault):
+        for label in part(labels, fault):
             self._sandbox.add_domain(f"{label}.{parent}")
         return JSONResponse({**_SUCCESS, "domain": parent})
 
@@ -458,7 +366,7 @@ class _Api:
         if not all(_LOCAL_PART.fullmatch(name) for name in names):
             return _error("The email fullname is invalid.", 422)
         quota_mb = int(params.get("quota_mb", 1024))
-        task = self._sandbox.begin(kind, domain, _part(names, fault), quota_mb, asked=names)
+        task = self._sandbox.begin(kind, domain, part(names, fault), quota_mb, asked=names)
         return JSONResponse({**_SUCCESS, "task_id": task.id})
 
     def _task(self, kind: Literal["single", "bulk"], asked: Mapping[str, Any], fault: Fault | None) -> Response:
@@ -482,7 +390,7 @@ class _Api:
                 "total_email": len(task.addresses),
                 "domain": task.domain,
                 "results": results if is_over else [],
-                "status": fault.word if fault is not None and fault.kind is Kind.TASK_SAYS else word,
+                "status": fault.word if fault is not None and fault.kind is Kind.JOB_SAYS else word,
                 "task_id": str(task.id),
             }
         )
@@ -529,7 +437,7 @@ class _Admin:
 
     async def change_settings(self, request: Request) -> Response:
         """The switches of `MailApiSandbox`, each optional, and `own`: domains that are there from now on."""
-        body = await _json_object(request)
+        body = await json_object(request)
         owned = body.pop("own", [])
         settings = self._settings()
         unknown = sorted(set(body) - set(settings))
@@ -543,22 +451,6 @@ class _Admin:
         for name in owned:
             self._sandbox.own(str(name))
         return JSONResponse(self._settings())
-
-    async def add_fault(self, request: Request) -> Response:
-        """`{operation, kind, times, …}` with the fields of Fault."""
-        body = await _json_object(request)
-        try:
-            operation, times = Operation(body.pop("operation", "")), int(body.pop("times", 1))
-            kind, work = Kind(body.pop("kind", "")), Work(body.pop("work", Work.ALL))
-            fault = Fault(kind=kind, work=work, **body)
-        except (ValueError, TypeError) as error:
-            return _error(str(error), 422)
-        self._sandbox.faults.add(operation, fault, times)
-        return JSONResponse(self._sandbox.faults.waiting(), 201)
-
-    async def clear_faults(self, request: Request) -> Response:
-        self._sandbox.faults.clear()
-        return JSONResponse({})
 
     def _settings(self) -> dict[str, Any]:
         sandbox = self._sandbox
@@ -579,25 +471,8 @@ _MESSAGES: Mapping[int, str] = {
 }
 
 
-async def _spoilt(request: Request, answered: Response, fault: Fault) -> Response:
-    match fault.kind:
-        case Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
-        case Kind.STATUS:
-            headers = None if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            said = {"status": "error", "reason": fault.word or _MESSAGES.get(fault.status, "Server Error")}
-            answered = JSONResponse(said, fault.status, headers)
-        case Kind.CUT:
-            answered = _Cut(request)
-        case Kind.CUT_IN_ANSWER:
-            answered = _Cut(request, answered)
-        case Kind.MALFORMED:
-            answered = Response("<html>Whoops, looks like something went wrong.", answered.status_code)
-        case Kind.UNKNOWN_SHAPE:
-            answered = JSONResponse({"result": {"ok": 1}}, answered.status_code)
-        case Kind.TASK_SAYS:
-            pass  # the task has said it already
-    return answered
+def _words(status: int, word: str) -> JsonValue:
+    return {"status": "error", "reason": word or _MESSAGES.get(status, "Server Error")}
 
 
 def _error(reason: str, status: int) -> Response:
@@ -609,100 +484,9 @@ def _listing(about: Mapping[str, object], results: Mapping[str, object]) -> Resp
     return JSONResponse({"user_id": str(SANDBOX_CALLER_ID), **about, "results": dict(results) or [], **_SUCCESS})
 
 
-def _part(items: Sequence[Any], fault: Fault | None) -> Sequence[Any]:
-    return items[: -(-len(items) // 2)] if fault is not None and fault.work is Work.HALF else items
-
-
 def _day(moment: datetime) -> str:
     return moment.strftime("%d-%m-%Y")
 
 
-def _received(operation: Operation, request: Request, body: Any) -> Received:
-    return Received(
-        operation=operation,
-        method=request.method,
-        path=request.url.path,
-        query=dict(request.query_params),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
-    )
-
-
 async def _no_such_route(request: Request, error: Exception) -> Response:
     return _error("Not Found", 404)
-
-
-# How every simulated provider listens, and how a connection of it is cut.
-
-
-@asynccontextmanager
-async def _listening(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
-    """The application on a real port; what is given is its URL. No call is written to a log: URLs may hold keys."""
-    # Said to be TCP outright: asyncio switches Nagle's algorithm off, at 40 ms an answer, only where it is told so.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    config = uvicorn.Config(app, http=_CuttableProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
-    finally:
-        for listening in server.servers:
-            listening.close()
-        for task in list(server.server_state.tasks):
-            task.cancel()
-        for connection in list(server.server_state.connections):
-            if isinstance(connection, _CuttableProtocol):
-                connection.transport.abort()
-        await asyncio.sleep(0)
-
-
-class _CuttableProtocol(H11Protocol):
-    """uvicorn's HTTP, which lets the application get at the connection, so that it can cut it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "connection": transport}
-
-
-class _Cut(Response):
-    """No answer, or half of one: then the TCP connection is gone."""
-
-    def __init__(self, request: Request, started: Response | None = None) -> None:
-        super().__init__()
-        self._connection: asyncio.Transport | None = getattr(request.state, "connection", None)
-        self._started = started
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._connection is None:
-            raise ConnectionAbortedError("cut, as asked; only under serve() is it really the connection")
-        if self._started is not None:
-            body = bytes(self._started.body)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self._started.status_code,
-                    "headers": self._started.raw_headers,
-                }
-            )
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-            self._connection.close()  # after what was written, unlike abort()
-        else:
-            self._connection.abort()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

@@ -38,14 +38,7 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> MailinClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        busy=BUSY | {UPSTREAM_TROUBLE},
-        is_plain=has_no_such_thing,
-        sleep=sleep,
+    transport = Transport.for_account(
+        name, settings, clock, sleep=sleep, busy=BUSY | {UPSTREAM_TROUBLE}, is_plain=has_no_such_thing
     )
     return MailinClient(transport, settings, clock)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 
+from providers.answers import moment
+
 Odd = Callable[[str, str], None]
 """Is told of a word that is not in the vocabulary: of what kind it is, and the word."""
 
@@ -43,17 +45,6 @@ def number_or_none(value: Any) -> int | None:
     """A whole number, also where it comes as text."""
     digits = word(value)
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
-
-def moment(value: Any) -> datetime | None:
-    """A time in UTC; one without a zone is taken for UTC. None for what is not one."""
-    if not isinstance(value, str):
-        return None
-    try:
-        read = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def meaning(said: Any, vocabulary: Mapping[str, _Meaning], unknown: _Meaning, kind: str, odd: Odd | None) -> _Meaning:

@@ -6,10 +6,11 @@ by that stays unreadable.
 
 from __future__ import annotations
 
-import json
 import re
 
 from pydantic import JsonValue
+
+from providers.answers import read_json
 
 _TOKEN = re.compile(
     r"""
@@ -28,11 +29,7 @@ def repaired_json(text: str) -> JsonValue:
 
     Raises ValueError when it cannot be read even so.
     """
-    try:
-        parsed: JsonValue = json.loads(" ".join(_repaired(_tokens(text))))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return parsed
+    return read_json(" ".join(_repaired(_tokens(text))))
 
 
 def _tokens(text: str) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import structlog
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
 from providers.accounts import Clock
 from providers.action import Effect
+from providers.answers import Heard, first_problem
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -38,10 +39,6 @@ MAX_PAGES = 1000
 """A listing that has more pages than this does not end."""
 REFUSED_LOGIN_SECONDS = 60.0
 """How long the same wrong password is not tried again: many tries may lock the account."""
-LONGEST_QUOTE = 300
-"""Characters of Mailin's own words that are passed on."""
-MOST_ODD_WORDS = 100
-"""Words nobody has documented that are logged, each once."""
 
 UPSTREAM_TROUBLE = 310
 REFUSED = 311
@@ -94,10 +91,8 @@ class Session:
         self._user_id: int | None = None
         self._login_turn = asyncio.Lock()
         self._no_login_before: datetime | None = None
-        self._odd_words: set[tuple[str, str]] = set()
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "providers.mailin", account=transport.account
-        )
+        self._heard = Heard("mailin", transport.account, self._secrets)
+        self._odd = self._heard.note
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -181,14 +176,13 @@ class Session:
 
     def _promised(self, shape: type[_Shape], reply: Reply) -> _Shape:
         """The body of an accepted change as `shape`. Raises OutcomeUnknown: it was taken, but there is no handle."""
-        try:
+        with contextlib.suppress(ValidationError):
             return shape.model_validate(reply.body, context=self._odd)
-        except ValidationError:
-            raise OutcomeUnknown(
-                "Mailin seems to have taken the order, but its answer names nothing to follow it by.",
-                status=reply.status,
-                detail=f"no readable {shape.__name__}",
-            ) from None
+        raise OutcomeUnknown(
+            "Mailin seems to have taken the order, but its answer names nothing to follow it by.",
+            status=reply.status,
+            detail=f"no readable {shape.__name__}",
+        )
 
     def _told(self, shape: type[_Shape], reply: Reply) -> _Shape:
         """What an accepted change says beyond "yes", as `shape`; an empty one where that cannot be read."""
@@ -202,17 +196,10 @@ class Session:
         try:
             return read(reply.body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            detail = f"{what}: {'.'.join(map(str, first['loc'])) or 'the whole'}: {first['type']}"
+            detail = f"{what}: {first_problem(error)}"
         except ValueError as error:
             detail = f"{what}: {error}"
         raise BadAnswer("Mailin's answer could not be understood.", status=reply.status, detail=detail)
-
-    def _odd(self, kind: str, said: str) -> None:
-        """Note a word that nobody has documented, the first time that it comes."""
-        if (kind, said) not in self._odd_words and len(self._odd_words) < MOST_ODD_WORDS:
-            self._odd_words.add((kind, said))
-            self._log.warning("unknown word", kind=kind, said=self._quoted(said))
 
     # Asking, and the log-in it needs.
 
@@ -267,19 +254,22 @@ class Session:
         if self._token is not None and self._token is not refused:
             return self._token
         async with self._login_turn:
-            if self._token is None or self._token is refused:
-                self._token = None
-                try:
-                    self._token = await self._login()
-                except (Upstream, BadAnswer) as error:
-                    if effect in _CHANGES_NOTHING:
-                        raise
-                    raise NotSent(
-                        "Mailin did not let Postroom log in, so the request itself was not sent.",
-                        status=error.status,
-                        detail=error.detail,
-                    ) from None
-            return self._token
+            if self._token is not None and self._token is not refused:
+                return self._token
+            self._token = None
+            try:
+                self._token = await self._login()
+            except (Upstream, BadAnswer) as error:
+                if effect in _CHANGES_NOTHING:
+                    raise
+                failed = error
+            else:
+                return self._token
+        raise NotSent(
+            "Mailin did not let Postroom log in, so the request itself was not sent.",
+            status=failed.status,
+            detail=failed.detail,
+        )
 
     async def _login(self) -> SecretStr:
         """Endpoint row 17. Raises AuthExpired when the e-mail and password are refused."""
@@ -320,7 +310,7 @@ class Session:
         registered the name, and there is no idempotency key that would make trying again safe.
         """
         refusal = as_refusal(body)
-        said = self._quoted(refusal.message, secrets)
+        said = self._heard.quoted(refusal.message, secrets)
         words = f" It says: {said}" if said else ""
         if status in _ALREADY_THERE and says_already_there(refusal) and len(refusal.errors) <= 1:
             return AlreadyExists(f"Mailin has it already.{words}", status=status)
@@ -344,26 +334,28 @@ class Session:
         """
         refusal = as_refusal(body)
         if effect in (Effect.SPEND, Effect.DESTROY):
-            said = self._quoted(refusal.message, secrets)
+            said = self._heard.quoted(refusal.message, secrets)
             return OutcomeUnknown(_UNCLEAR_OTHERWISE + (f" It says: {said}" if said else ""), status=status)
         return self._rejected(refusal, status, secrets)
 
     def _rejected(self, refusal: Refusal, status: int, secrets: Sequence[SecretStr] = ()) -> Rejected:
-        said = self._quoted(refusal.message, secrets)
+        said = self._heard.quoted(refusal.message, secrets)
         return Rejected(
             f"Mailin refused the request.{f' It says: {said}' if said else ''}",
-            fields={name: [self._quoted(text, secrets) for text in texts] for name, texts in refusal.errors.items()},
-            unavailable=tuple(self._quoted(name, secrets) for name in refusal.unavailable),
+            fields={
+                name: [self._heard.quoted(text, secrets) for text in texts] for name, texts in refusal.errors.items()
+            },
+            unavailable=tuple(self._heard.quoted(name, secrets) for name in refusal.unavailable),
             status=status,
         )
 
-    def _quoted(self, text: str, secrets: Sequence[SecretStr] = ()) -> str:
-        """Mailin's own words, fit to be shown: one line, not too long, and without this account's secrets."""
-        for secret in (self._settings.email, self._settings.password, self._token, *secrets):
-            if secret is not None and secret.get_secret_value():
-                text = re.sub(re.escape(secret.get_secret_value()), "[redacted]", text, flags=re.IGNORECASE)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    def _secrets(self) -> list[str]:
+        """What it logs in with, and the token, of which the part behind the bar opens as much as the whole."""
+        secrets = [self._settings.email.get_secret_value(), self._settings.password.get_secret_value()]
+        if self._token is not None:
+            token = self._token.get_secret_value()
+            secrets += [token, token.rpartition("|")[2]]
+        return secrets
 
 
 def has_no_such_thing(answer: Answer) -> bool:

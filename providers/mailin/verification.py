@@ -93,7 +93,7 @@ class VerificationCalls(Session):
         link = self._shaped(_Link, reply).download_url
         if link is not None and link.get_secret_value().startswith(("https://", "http://")):
             return Download(link=link)
-        said = self._quoted(as_refusal(reply.body).message)
+        said = self._heard.quoted(as_refusal(reply.body).message)
         if not said:
             raise BadAnswer("Mailin's answer held no link.", status=reply.status, detail="no download_url")
         raise Rejected(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, ValidationInfo
 
 from providers.accounts import PriceList
 from providers.action import (
@@ -20,6 +20,7 @@ from providers.action import (
     ItemState,
     Outcome,
     Pending,
+    Pick,
     Quote,
     QuoteLine,
     Refused,
@@ -29,9 +30,10 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    multiline,
 )
 from providers.errors import NotFound
-from providers.fields import DomainName, parse_domain, parse_domains, problem
+from providers.fields import DomainName, parse_domain, parse_domains, problem, secret_of
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import (
     Domain,
@@ -39,6 +41,7 @@ from providers.scaledmail.models import (
     PaymentStatus,
     Platform,
     PrewarmInbox,
+    Sequencer,
     Stock,
     WantedInbox,
 )
@@ -53,6 +56,7 @@ PAGE = 15
 """Rows of one page of an answer. ScaledMail itself knows no pages."""
 
 LONGEST_TAG = 50
+LONGEST_LINE = 200
 
 _KINDS: Mapping[Platform, str] = {
     Platform.GOOGLE: "Google",
@@ -81,16 +85,43 @@ def _each_once(names: list[str]) -> list[str]:
     return names
 
 
-def _redirect(value: Any) -> Any:
+def _redirect(value: str) -> str:
     """A domain without a path: cutting the path off silently would send visitors elsewhere."""
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        return None
     shown = value.strip(" <>").rpartition("|")[2]
     if "/" in re.sub(r"^[a-z]+://", "", shown, flags=re.IGNORECASE).rstrip("/"):
         raise problem("Name the domain alone, such as acme.com, without what follows the slash.")
     return parse_domain(value)
+
+
+def _redirects(value: Any) -> Any:
+    """Where visitors go: one domain for all, or a line `from to` for each; one text, in its shortest spelling."""
+    if not isinstance(value, str):
+        return value
+    lines = [line.replace("→", " ").replace("->", " ").split() for line in value.splitlines() if line.strip()]
+    if not lines:
+        return None
+    if len(lines) == 1 and len(lines[0]) == 1:
+        return _redirect(lines[0][0])
+    pairs: dict[str, str] = {}
+    for words in lines:
+        if len(words) != 2:
+            raise problem("Write one domain for all, or on each line a bought domain and the one its visitors go to.")
+        name, target = parse_domain(words[0]), _redirect(words[1])
+        if name in pairs:
+            raise problem(f"{name} is there twice. Its visitors can go to one domain only.")
+        pairs[name] = target
+    return "\n".join(f"{name} {target}" for name, target in pairs.items())
+
+
+def _of_bought(value: str | None, others: ValidationInfo) -> str | None:
+    """Only what is bought can be redirected; a name that is not would otherwise be left out in silence."""
+    bought = others.data.get("domains")
+    if value is None or bought is None or " " not in value:
+        return value
+    strange = [line.split()[0] for line in value.splitlines() if line.split()[0] not in bought]
+    if strange:
+        raise problem(f"{_listed(strange)} is not among the domains above.")
+    return value
 
 
 def _tag(value: str) -> str:
@@ -98,6 +129,42 @@ def _tag(value: str) -> str:
     if len(tag) > LONGEST_TAG:
         raise problem(f"This tag has {len(tag)} characters; at most {LONGEST_TAG} fit.")
     return tag
+
+
+def _words(value: str) -> str:
+    return " ".join(value.split())
+
+
+def _with_sequencer(value: Any, others: ValidationInfo) -> Any:
+    """Of a sequencer everything is needed, or nothing."""
+    named = others.data.get("sequencer")
+    if named and not value:
+        raise problem("ScaledMail needs this to log in to the sequencer.")
+    if value and named == "":
+        raise problem("Say above which sequencer this is for, or leave this empty.")
+    return value
+
+
+def _optional_with_sequencer(value: str, others: ValidationInfo) -> str:
+    return value and _with_sequencer(value, others)
+
+
+def _line(what: str) -> AfterValidator:
+    """One line of text, at most LONGEST_LINE characters; it may be empty."""
+
+    def check(value: str) -> str:
+        text = _words(value)
+        if len(text) > LONGEST_LINE:
+            raise problem(f"{what} has {len(text)} characters; at most {LONGEST_LINE} fit.")
+        return text
+
+    return AfterValidator(check)
+
+
+def _dashboard(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s<>|]+\.[^\s<>|]+", value):
+        raise problem("This is not the address of a page. One looks like https://app.instantly.ai.")
+    return value
 
 
 def _months(value: int) -> int:
@@ -142,20 +209,32 @@ class BrowsePrewarmed(
     most_monthly: Annotated[Decimal | None, BeforeValidator(_amount)] = Field(
         None, title="Most to pay per month", description="In US dollars, for the whole domain. Leave empty to see all."
     )
+    words: Annotated[str, Field(max_length=253), AfterValidator(_words)] = Field(
+        "",
+        title="With these words",
+        description="In the domain, or in the names of its mailboxes. Leave empty to see all.",
+    )
     page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
-        return "[google|outlook] [months] [$per-month]"
+        return "[google|outlook] [months] [$per-month] [word …]"
 
     @classmethod
     def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        """`outlook 3 $40`: the kind, the age in months, the most to pay per month."""
+        """`outlook 3 $40 acme`: the kind, the age in months, the most to pay per month; all else are words."""
         typed: dict[str, Any] = {}
+        others: list[str] = []
         for word in words:
-            name = "min_months" if word.isascii() and word.isdigit() else "kind"
-            typed["most_monthly" if word.startswith("$") else name] = word.lower()
-        return typed
+            if word.lower() in ("any", "google", "outlook"):
+                typed["kind"] = word.lower()
+            elif word.isascii() and word.isdigit():
+                typed["min_months"] = word
+            elif word.startswith("$"):
+                typed["most_monthly"] = word.removeprefix("$").replace(",", "")
+            else:
+                others.append(word)
+        return typed | ({"words": " ".join(others)} if others else {})
 
     async def run(self, client: ScaledMailClient, key: str) -> Outcome:
         """The stock of this moment (endpoint row 2): the cheapest per month first, of these the oldest."""
@@ -175,10 +254,11 @@ class BrowsePrewarmed(
         are = f"{_counted(len(found), 'pre-warmed domain')} {'is' if len(found) == 1 else 'are'} for sale"
         of_all = f" and like that, of {len(stock.inboxes)} in all" if filtered else ""
         return Done(
-            summary=f"{are}{of_all}, page {self.page}. Buy with “prewarm buy” and the domains' names.",
+            summary=f"{are}{of_all}, page {self.page}.",
             table=Table(
                 columns=("Domain", "Kind", "Warmed", "Mailboxes", "One-time", "Per month"),
                 rows=tuple(_shelf_row(inbox) for inbox in shown),
+                pick=Pick(command=BuyPrewarmed.command, field="domains", button="Buy the chosen …"),
             ),
             next_page=next_page,
         )
@@ -188,6 +268,9 @@ class BrowsePrewarmed(
         if self.kind not in ("any", inbox.platform.value):
             return False
         if self.min_months and (inbox.warmup_months is None or inbox.warmup_months < self.min_months):
+            return False
+        said = f"{inbox.domain} {' '.join(f'{m.first_name} {m.last_name} {m.alias}' for m in inbox.mailboxes)}".lower()
+        if not all(word in said for word in self.words.lower().split()):
             return False
         if self.most_monthly is None:
             return True
@@ -204,13 +287,46 @@ class BuyPrewarmed(
         description=f"One per line, as “prewarm browse” names them, at most {MOST_DOMAINS}.",
         json_schema_extra=from_words(),
     )
-    redirect: Annotated[str | None, BeforeValidator(_redirect)] = Field(
-        None, title="Redirect to", description="A domain to which visitors of all of these are sent. May be left empty."
+    redirect: Annotated[str | None, BeforeValidator(_redirects), AfterValidator(_of_bought)] = Field(
+        None,
+        title="Redirect to",
+        description="A domain to which visitors of all of these are sent; or a line for each, such as warm-a.com "
+        "acme.com. May be left empty.",
+        json_schema_extra=multiline(),
     )
     tag: Annotated[str, AfterValidator(_tag)] = Field(
         "",
         title="Tag",
         description="Stands at ScaledMail behind the number of this request. May be left empty.",
+    )
+    sequencer: Annotated[str, _line("This name")] = Field(
+        "",
+        title="Sequencer",
+        description="Where ScaledMail shall put the mailboxes, such as Instantly. Leave this and all below empty to do "
+        "that yourself.",
+    )
+    sequencer_username: Annotated[str, _line("This"), AfterValidator(_with_sequencer)] = Field(
+        "", title="Log-in at the sequencer", description="The account's e-mail address.", validate_default=True
+    )
+    sequencer_password: Annotated[SecretStr | None, secret_of(1, 200), AfterValidator(_with_sequencer)] = Field(
+        None,
+        title="Password at the sequencer",
+        description="ScaledMail gets to know it, to log in there.",
+        validate_default=True,
+    )
+    sequencer_link: Annotated[
+        str, _line("This address"), AfterValidator(_dashboard), AfterValidator(_with_sequencer)
+    ] = Field(
+        "",
+        title="Address of the sequencer",
+        description="Of its dashboard, such as https://app.instantly.ai.",
+        validate_default=True,
+    )
+    sequencer_workspace: Annotated[str, _line("This name"), AfterValidator(_optional_with_sequencer)] = Field(
+        "", title="Workspace there", description="May be left empty."
+    )
+    sequencer_tag: Annotated[str, _line("This tag"), AfterValidator(_optional_with_sequencer)] = Field(
+        "", title="Tag there", description="May be left empty."
     )
 
     @classmethod
@@ -218,9 +334,10 @@ class BuyPrewarmed(
         return "[name.com …]"
 
     def headline(self) -> str:
+        into = f" into {self.sequencer}" if self.sequencer else ""
         if len(self.domains) == 1:
-            return f"Buy pre-warmed {self.domains[0]}"
-        return f"Buy {len(self.domains)} pre-warmed domains"
+            return f"Buy pre-warmed {self.domains[0]}{into}"
+        return f"Buy {len(self.domains)} pre-warmed domains{into}"
 
     def subjects(self) -> tuple[str, ...]:
         return tuple(self.domains)
@@ -242,7 +359,8 @@ class BuyPrewarmed(
     async def quote(self, client: ScaledMailClient, prices: PriceList) -> Quote:
         """ScaledMail's own prices of this moment, in US dollars: what is paid at once, one line for each part of it."""
         stock = await client.prewarm_stock()
-        return Quote(lines=tuple(line for name in self.domains for line in _priced(name, stock)), currency="USD")
+        lines = (line for name in self.domains for line in _priced(name, self._redirect_of(name), stock))
+        return Quote(lines=tuple(lines), currency="USD")
 
     async def run(self, client: ScaledMailClient, key: str) -> Outcome:
         stock = await client.prewarm_stock()
@@ -258,8 +376,12 @@ class BuyPrewarmed(
                 ),
             )
         taken = await client.buy_prewarm(
-            [WantedInbox(id=inbox.id, domain=inbox.domain, redirect=self.redirect) for inbox in wanted],
+            [
+                WantedInbox(id=inbox.id, domain=inbox.domain, redirect=self._redirect_of(inbox.domain))
+                for inbox in wanted
+            ],
             tag=f"{key} {self.tag}".strip(),
+            sequencer=self._sequencer(),
         )
         left_out = [name for name in self.domains if name in {said.lower() for said in taken.left_out}]
         progress = "ScaledMail has taken the order and is assigning the inboxes."
@@ -298,6 +420,24 @@ class BuyPrewarmed(
             evidence=" ".join(seen),
             items=tuple(_item(name, found.get(name), ItemState.UNKNOWN) for name in self.domains),
         )
+
+    def _sequencer(self) -> Sequencer | None:
+        if not self.sequencer or self.sequencer_password is None:
+            return None
+        return Sequencer(
+            provider=self.sequencer,
+            username=self.sequencer_username,
+            password=self.sequencer_password,
+            link=self.sequencer_link,
+            workspace=self.sequencer_workspace or None,
+            tag=self.sequencer_tag or None,
+        )
+
+    def _redirect_of(self, name: str) -> str | None:
+        """Where the visitors of one domain go: the one target of all, or its own."""
+        if self.redirect is None or " " not in self.redirect:
+            return self.redirect
+        return dict(line.split() for line in self.redirect.splitlines()).get(name.lower())
 
     def _ref(self, client: ScaledMailClient, key: str, left_out: Sequence[str]) -> dict[str, JsonValue]:
         return {"key": key, "ordered_at": client.clock.now().isoformat(), "left_out": list(left_out)}
@@ -602,12 +742,13 @@ def _shelf_row(inbox: PrewarmInbox) -> tuple[str, ...]:
     )
 
 
-def _priced(name: str, stock: Stock) -> tuple[QuoteLine, ...]:
+def _priced(name: str, redirect: str | None, stock: Stock) -> tuple[QuoteLine, ...]:
     inbox = stock.inbox(name)
     if inbox is None:
         return (QuoteLine(what=f"{name}, no longer in stock"),)
+    to = f" (visitors go to {redirect})" if redirect else ""
     return (
-        QuoteLine(what=f"{name}, one-time", price=inbox.one_time_price),
+        QuoteLine(what=f"{name}, one-time{to}", price=inbox.one_time_price),
         QuoteLine(what=f"{name}, first month, then every month", price=inbox.monthly_price),
     )
 

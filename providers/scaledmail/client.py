@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
+from providers.answers import Heard, listed, read_rows
 from providers.errors import (
     AuthExpired,
     BadAnswer,
@@ -41,18 +41,12 @@ from providers.scaledmail.models import (
     Stock,
     WantedInbox,
     flattened_order,
-    listed,
     purchase,
-    read_rows,
     stock,
 )
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """No listing has pages: ten thousand pre-warmed domains with their mailboxes come in one answer."""
-LONGEST_QUOTE = 300
-"""Characters of ScaledMail's own words that are passed on."""
-MOST_ODD_WORDS = 100
-"""Unknown words that are logged, once each; after that they pass in silence."""
 
 _CHANGES_NOTHING = frozenset({Effect.READ, Effect.REVEAL})
 _CREATED_BUT_NOT_CHARGED = re.compile(r"created\b.*\bunable to charge", re.IGNORECASE | re.DOTALL)
@@ -117,15 +111,7 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ScaledMailClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        max_answer_bytes=MAX_ANSWER_BYTES,
-        sleep=sleep,
-    )
+    transport = Transport.for_account(name, settings, clock, sleep=sleep, max_answer_bytes=MAX_ANSWER_BYTES)
     return ScaledMailClient(transport, settings, clock)
 
 
@@ -153,10 +139,7 @@ class ScaledMailClient:
         self._settings = settings
         self._organization_id = organization_id or settings.organization_id
         self._finding_out = asyncio.Lock()
-        self._odd_words: set[tuple[str, str]] = set()
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "providers.scaledmail", account=transport.account
-        )
+        self._heard = Heard("scaledmail", transport.account, self._secrets)
 
     def __repr__(self) -> str:
         return f"<ScaledMailClient account={self._transport.account!r} organization={self._organization_id!r}>"
@@ -173,7 +156,7 @@ class ScaledMailClient:
     def in_organization(self, organization_id: str) -> ScaledMailClient:
         """The same account working in another of its organizations. They share the pace and the connections."""
         other = ScaledMailClient(self._transport, self._settings, self.clock, organization_id)
-        other._odd_words = self._odd_words
+        other._heard = self._heard
         return other
 
     # The account.
@@ -198,7 +181,7 @@ class ScaledMailClient:
         except Rejected:
             if self._organization_id is None:
                 raise
-            return await self._rows(Organization, "/organizations", "organizations")
+        return await self._rows(Organization, "/organizations", "organizations")
 
     # Pre-warmed inboxes.
 
@@ -209,8 +192,8 @@ class ScaledMailClient:
         if found is None or (found.unreadable and not found.inboxes):
             raise self._not_understood(reply, "no shelf")
         for word in found.unknown_platforms:
-            self._note_odd_word("platform", word)
-        self._note_unreadable("/pre-warm-inboxes", found.unreadable)
+            self._heard.note("platform", word)
+        self._heard.note_left_out("/pre-warm-inboxes", found.unreadable)
         return found
 
     async def buy_prewarm(
@@ -242,7 +225,7 @@ class ScaledMailClient:
                 detail="2xx with an error",
             )
         taken = purchase(reply.body)
-        return taken.model_copy(update={"message": self._quoted(taken.message, hidden)})
+        return taken.model_copy(update={"message": self._heard.quoted(taken.message, hidden)})
 
     # Domains.
 
@@ -298,7 +281,7 @@ class ScaledMailClient:
         boxes = await self._rows(Mailbox, f"/mailboxes/{_piece(domain_id)}", "mailboxes")
         for word in {box.raw_status for box in boxes if box.raw_status}:
             if Mailbox(email="x", raw_status=word).status is DomainStatus.UNKNOWN:
-                self._note_odd_word("mailbox status", word)
+                self._heard.note("mailbox status", word)
         return boxes
 
     async def mailbox_passwords(self, domain_id: str) -> tuple[MailboxPassword, ...]:
@@ -331,30 +314,20 @@ class ScaledMailClient:
         read = read_rows(shape, rows if each is None else [each(row) for row in rows])
         if read.unreadable and not read:
             raise self._not_understood(reply, f"no readable {shape.__name__}")
-        self._note_unreadable(path, read.unreadable)
+        self._heard.note_left_out(path, read.unreadable)
         return read
 
     def _noted_domains(self, domains: tuple[Domain, ...]) -> tuple[Domain, ...]:
         for word in {domain.raw_status for domain in domains if domain.raw_status}:
             if Domain(name="x", raw_status=word).status is DomainStatus.UNKNOWN:
-                self._note_odd_word("domain status", word)
+                self._heard.note("domain status", word)
         for word in {domain.raw_payment for domain in domains if domain.raw_payment}:
             if Domain(name="x", raw_payment=word).payment is PaymentStatus.UNKNOWN:
-                self._note_odd_word("payment status", word)
+                self._heard.note("payment status", word)
         for word in {domain.raw_platform for domain in domains if domain.raw_platform}:
             if Domain(name="x", raw_platform=word).platform is Platform.UNKNOWN:
-                self._note_odd_word("platform", word)
+                self._heard.note("platform", word)
         return domains
-
-    def _note_odd_word(self, kind: str, word: str) -> None:
-        if (kind, word) not in self._odd_words and len(self._odd_words) < MOST_ODD_WORDS:
-            self._odd_words.add((kind, word))
-            self._log.warning("unknown word", of=kind, said=self._quoted(word))
-
-    def _note_unreadable(self, path: str, rows: int) -> None:
-        if rows and ("unreadable", path) not in self._odd_words and len(self._odd_words) < MOST_ODD_WORDS:
-            self._odd_words.add(("unreadable", path))
-            self._log.warning("rows left out of a listing, because they cannot be read", path=path, rows=rows)
 
     def _not_understood(self, reply: _Reply, detail: str) -> BadAnswer:
         return BadAnswer("ScaledMail's answer could not be understood.", status=reply.status, detail=detail)
@@ -396,24 +369,27 @@ class ScaledMailClient:
         if self._organization_id is not None:
             return self._organization_id
         async with self._finding_out:
-            if self._organization_id is None:
-                try:
-                    found = await self.organizations()
-                except (Upstream, BadAnswer) as error:
-                    if effect in _CHANGES_NOTHING:
-                        raise
-                    raise NotSent(
-                        "ScaledMail did not say which organizations there are, so the request itself was not sent.",
-                        status=error.status,
-                        detail=error.detail,
-                    ) from None
+            if self._organization_id is not None:
+                return self._organization_id
+            try:
+                found = await self.organizations()
+            except (Upstream, BadAnswer) as error:
+                if effect in _CHANGES_NOTHING:
+                    raise
+                failed = error
+            else:
                 if len(found) != 1:
                     raise Rejected(
                         "Postroom does not know in which of this ScaledMail account's organizations to work.",
                         cure=f"Whoever runs Postroom: set `organization_id` in the account's settings. {_named(found)}",
                     )
                 self._organization_id = found[0].id
-            return self._organization_id
+                return self._organization_id
+        raise NotSent(
+            "ScaledMail did not say which organizations there are, so the request itself was not sent.",
+            status=failed.status,
+            detail=failed.detail,
+        )
 
     # What went wrong.
 
@@ -448,16 +424,11 @@ class ScaledMailClient:
 
     def _words(self, body: JsonValue, hidden: Sequence[SecretStr] = ()) -> str:
         refusal = Refusal.model_validate(body) if isinstance(body, dict) else Refusal()
-        said = self._quoted(refusal.message, hidden)
+        said = self._heard.quoted(refusal.message, hidden)
         return f" It says: {said}" if said else ""
 
-    def _quoted(self, text: str, hidden: Sequence[SecretStr] = ()) -> str:
-        """ScaledMail's own words, fit to be shown: one line, not too long, and without this account's secrets."""
-        for secret in (self._settings.api_key, *hidden):
-            if secret.get_secret_value():
-                text = re.sub(re.escape(secret.get_secret_value()), "[redacted]", text, flags=re.IGNORECASE)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    def _secrets(self) -> tuple[str, ...]:
+        return (self._settings.api_key.get_secret_value(),)
 
 
 def _piece(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
     AliasChoices,
@@ -15,9 +15,9 @@ from pydantic import (
     Field,
     JsonValue,
     SecretStr,
-    TypeAdapter,
-    ValidationError,
 )
+
+from providers.answers import read_rows
 
 CURRENCY = "USD"
 """What ScaledMail's prices are in; its answers do not say."""
@@ -322,43 +322,6 @@ class Refusal(_Answer):
     message: Annotated[Text, Field(validation_alias=AliasChoices("message", "error", "detail"))] = ""
 
 
-_Row = TypeVar("_Row", bound=BaseModel)
-
-
-class Rows(tuple[_Row, ...]):
-    """The rows of a listing that could be read, and how many could not."""
-
-    unreadable: int = 0
-
-
-def read_rows(shape: type[_Row], rows: list[JsonValue]) -> Rows[_Row]:
-    """All rows as `shape`. One that cannot be read is left out rather than spoiling the listing."""
-    try:
-        return Rows(_adapter(shape).validate_python(rows))
-    except ValidationError:
-        read = Rows(_readable(shape, rows))
-        read.unreadable = len(rows) - len(read)
-        return read
-
-
-def listed(body: JsonValue, *names: str) -> list[JsonValue] | None:
-    """The rows of a listing: under one of `names`, under a usual wrapper, or as a bare array. None if there are none.
-
-    An object of another kind is no empty listing.
-    """
-    if isinstance(body, list):
-        return body
-    if not isinstance(body, dict):
-        return None
-    for name in (*names, "data", "items", "results"):
-        inner = body.get(name)
-        if isinstance(inner, list):
-            return inner
-        if isinstance(inner, dict) and (found := listed(inner, *names)) is not None:
-            return found
-    return None
-
-
 def stock(body: JsonValue) -> Stock | None:
     """The shelves (endpoint row 2), also ones that are not documented. None if there is no shelf at all."""
     if isinstance(body, dict) and isinstance(body.get("data"), dict | list):
@@ -421,15 +384,3 @@ def _flat(row: JsonValue, platform: Platform) -> JsonValue:
     if isinstance(pricing, Mapping):
         flat |= {"one_time_price": pricing.get("oneTimePrice"), "monthly_price": pricing.get("monthlyPrice")}
     return flat
-
-
-def _readable(shape: type[_Row], rows: list[JsonValue]) -> Iterator[_Row]:
-    for row in rows:
-        try:
-            yield shape.model_validate(row)
-        except ValidationError:
-            continue
-
-
-def _adapter(shape: type[_Row]) -> TypeAdapter[tuple[_Row, ...]]:
-    return TypeAdapter(tuple[shape, ...])  # type: ignore[valid-type]

@@ -32,9 +32,9 @@ from providers.simulator import (
     Faults,
     FaultSwitches,
     Handler,
-    Work,
     endpoint,
     json_object,
+    part,
     serving,
 )
 
@@ -301,7 +301,7 @@ class _Api:
     def __init__(self, sandbox: ScaledMailSandbox) -> None:
         self._sandbox = sandbox
 
-    def turned_away(self, request: Request) -> Response | None:
+    async def turned_away(self, request: Request) -> Response | None:
         """The answer to whoever has no key, or names no organization or a wrong one; None for all others."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or key != SANDBOX_KEY:
@@ -342,11 +342,9 @@ class _Api:
             return JSONResponse({"message": "Not enough pre-warm inboxes available"}, 400)
         if sequencer is not None:
             self._sandbox.sequencers.append(sequencer)
-        if fault is not None and fault.work is Work.HALF:
-            there = there[: -(-len(there) // 2)]
         tag = str(body.get("tag") or "")
         redirects = {str(item.get("id")): str(item.get("redirect") or "") for item in wanted}
-        self._sandbox.buy(there, request.query_params["organization_id"], tag, redirects)
+        self._sandbox.buy(part(there, fault), request.query_params["organization_id"], tag, redirects)
         if self._sandbox.charge_fails:
             return JSONResponse({"message": "Subscription created but unable to charge"}, 400)
         return JSONResponse({"message": "Pre-warm inboxes are being assigned.", "tag": tag})
@@ -484,8 +482,8 @@ def _number(price: Decimal) -> JsonValue:
     return number
 
 
-def _words(status: int) -> JsonValue:
-    return {"message": "Too Many Requests" if status == 429 else "Something went wrong"}
+def _words(status: int, word: str) -> JsonValue:
+    return {"message": word or ("Too Many Requests" if status == 429 else "Something went wrong")}
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeVar
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
+from providers.answers import Heard, listed, read_rows
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -37,16 +38,9 @@ from providers.smailor.models import (
     Template,
     TemplateChanges,
     WantedTemplate,
-    listed,
-    read_rows,
     refusal,
     unwrapped,
 )
-
-LONGEST_QUOTE = 300
-"""Characters of Smailor's own words that are passed on."""
-MOST_ODD_WORDS = 100
-"""Unknown words that are logged, once each; after that they pass in silence."""
 
 KeyHeader = Literal["authorization", "x-api-key"]
 World = Literal["key", "session"]
@@ -149,14 +143,7 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SmailorClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        sleep=sleep,
-    )
+    transport = Transport.for_account(name, settings, clock, sleep=sleep)
     return SmailorClient(transport, settings, clock)
 
 
@@ -179,10 +166,7 @@ class SmailorClient:
         self.clock = clock
         self._transport = transport
         self._settings = settings
-        self._odd_words: set[str] = set()
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
-            "providers.smailor", account=transport.account
-        )
+        self._heard = Heard("smailor", transport.account, self._secrets)
 
     def __repr__(self) -> str:
         return f"<SmailorClient account={self._transport.account!r}>"
@@ -213,9 +197,8 @@ class SmailorClient:
         """The account's own domains with their 30 days and Smailor's advice (endpoint row 7)."""
         domains = await self._rows(Domain, "/api/v1/domains", "domains", world="key")
         for word in {domain.raw_reputation for domain in domains if domain.reputation is Reputation.UNKNOWN}:
-            if word and word not in self._odd_words and len(self._odd_words) < MOST_ODD_WORDS:
-                self._odd_words.add(word)
-                self._log.warning("unknown word", of="reputation", said=self._quoted(word))
+            if word:
+                self._heard.note("reputation", word)
         return domains
 
     async def find_domain(self, name: str) -> Domain | None:
@@ -311,19 +294,16 @@ class SmailorClient:
         rows = listed(reply.body, name)
         if rows is None:
             raise self._not_understood(reply, f"no list of {name}")
-        read, unreadable = read_rows(shape, rows)
-        if unreadable and not read:
+        read = read_rows(shape, rows)
+        if read.unreadable and not read:
             raise self._not_understood(reply, f"no readable {shape.__name__}")
-        if unreadable and path not in self._odd_words:
-            self._odd_words.add(path)
-            self._log.warning("rows left out of a listing, because they cannot be read", path=path, rows=unreadable)
-        return tuple(read)
+        self._heard.note_left_out(path, read.unreadable)
+        return read
 
     def _shaped(self, shape: type[_Shape], said: Mapping[str, JsonValue], reply: _Reply) -> _Shape:
-        try:
+        with contextlib.suppress(ValidationError):
             return shape.model_validate(said)
-        except ValidationError:
-            raise self._not_understood(reply, f"no readable {shape.__name__}") from None
+        raise self._not_understood(reply, f"no readable {shape.__name__}")
 
     def _not_understood(self, reply: _Reply, detail: str) -> BadAnswer:
         return BadAnswer("Smailor's answer could not be understood.", status=reply.status, detail=detail)
@@ -416,20 +396,13 @@ class SmailorClient:
         self, kind: type[ProviderError], sentence: str, cure: str | None, status: int, said: Refusal
     ) -> ProviderError:
         if kind is Rejected:
-            fields = {name: [self._quoted(text) for text in texts] for name, texts in said.fields.items()}
-            return Rejected(sentence, fields=fields, cure=cure, status=status, detail=self._quoted(said.code))
-        return kind(sentence, cure=cure, status=status, detail=self._quoted(said.code))
+            fields = {name: [self._heard.quoted(text) for text in texts] for name, texts in said.fields.items()}
+            return Rejected(sentence, fields=fields, cure=cure, status=status, detail=self._heard.quoted(said.code))
+        return kind(sentence, cure=cure, status=status, detail=self._heard.quoted(said.code))
 
     def _words(self, said: Refusal) -> str:
-        text = self._quoted(said.message or ("" if said.code in _CODES else said.code.replace("_", " ")))
+        text = self._heard.quoted(said.message or ("" if said.code in _CODES else said.code.replace("_", " ")))
         return f" It says: {text}" if text else ""
-
-    def _quoted(self, text: str) -> str:
-        """Smailor's own words, fit to be shown: one line, not too long, and without this account's secrets."""
-        for secret in self._secrets():
-            text = re.sub(re.escape(secret), "[redacted]", text, flags=re.IGNORECASE)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
 
     def _secrets(self) -> list[str]:
         """The key, the cookies, and what each of these cookies holds."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
     AliasChoices,
@@ -15,9 +15,10 @@ from pydantic import (
     Field,
     JsonValue,
     SecretStr,
-    ValidationError,
     model_validator,
 )
+
+from providers.answers import moment
 
 MOST_TEMPLATES = 50
 """In one account (endpoint row 11)."""
@@ -72,16 +73,6 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _secret(value: Any) -> SecretStr | None:
     return SecretStr(value) if isinstance(value, str) and value else None
-
-
-def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -194,7 +185,7 @@ class Template(_Answer):
     ] = None
     updated_at: Annotated[
         datetime | None,
-        BeforeValidator(_moment),
+        BeforeValidator(moment),
         Field(validation_alias=AliasChoices("updated_at", "updatedAt")),
     ] = None
 
@@ -252,35 +243,6 @@ class Refusal(_Answer):
     code: str = ""
     message: str = ""
     fields: dict[str, list[str]] = Field(default_factory=dict)
-
-
-_Row = TypeVar("_Row", bound=BaseModel)
-
-
-def read_rows(shape: type[_Row], rows: list[JsonValue]) -> tuple[list[_Row], int]:
-    """The rows that can be read as `shape`, and how many cannot. One bad row does not spoil a listing."""
-    read: list[_Row] = []
-    for row in rows:
-        try:
-            read.append(shape.model_validate(row))
-        except ValidationError:
-            continue
-    return read, len(rows) - len(read)
-
-
-def listed(body: JsonValue, name: str) -> list[JsonValue] | None:
-    """The rows of a listing: under its name, under a usual wrapper, or as a bare array. None if there are none."""
-    if isinstance(body, list):
-        return body
-    if not isinstance(body, dict):
-        return None
-    for key in (name, "data", "items", "results"):
-        inner = body.get(key)
-        if isinstance(inner, list):
-            return inner
-        if isinstance(inner, dict) and (found := listed(inner, name)) is not None:
-            return found
-    return None
 
 
 def unwrapped(body: JsonValue, name: str) -> dict[str, JsonValue]:

@@ -226,7 +226,7 @@ class _Api:
     def __init__(self, sandbox: SmailorSandbox) -> None:
         self._sandbox = sandbox
 
-    def turned_away(self, request: Request) -> Response | None:
+    async def turned_away(self, request: Request) -> Response | None:
         """The answer to whoever is not known: by the key under /api/v1, by the cookie under /api/templates."""
         if request.url.path.startswith("/api/templates"):
             if request.headers.get("cookie") == SANDBOX_COOKIE:
@@ -240,9 +240,10 @@ class _Api:
             return self._no(401, "unauthorized")
         return None if self._sandbox.plan_allows else self._no(403, "forbidden")
 
-    def words(self, status: int) -> JsonValue:
+    def words(self, status: int, word: str) -> JsonValue:
         """What goes with a status of a fault."""
-        return {self._sandbox.words_under: {429: "too_many_requests", 500: "internal_error"}.get(status, "oops")}
+        usual = {429: "too_many_requests", 500: "internal_error"}.get(status, "oops")
+        return {self._sandbox.words_under: word or usual}
 
     async def domains(self, request: Request, fault: Fault | None) -> Response:
         return self._list("domains", [self._shown(domain) for domain in self._sandbox.domains.values()])

@@ -200,11 +200,11 @@ async def test_a_scope_that_is_not_granted_is_named_with_its_use(settings: Setti
 
 
 async def test_a_scope_too_many_is_mentioned(settings: Settings, workspace: Workspace) -> None:
-    workspace.app.scopes = frozenset(SCOPES) | {"files:read"}
+    workspace.app.scopes = frozenset(SCOPES) | {"reactions:read"}
 
     checks = await diagnose(settings, opener(Client()))
 
-    assert "All are granted. Postroom does not need: files:read." in [check.said for check in checks]
+    assert "All are granted. Postroom does not need: reactions:read." in [check.said for check in checks]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,32 @@ async def test_somebody_who_cannot_approve_is_named(
     assert list(told) == ["approver U0FINN"]
     assert told["approver U0FINN"][0] == said
     assert "approvals.approvers" in told["approver U0FINN"][1]
+
+
+async def test_those_who_may_be_shown_credentials_are_looked_at_in_the_same_way(
+    settings: Settings, workspace: Workspace
+) -> None:
+    workspace.deactivate("finn")
+    reveal = ("U0OMAR", "U0FINN", "U0NOBODY", "S0NOBODY", "S0FINANCE")
+    settings = replace(settings, approvals=ApprovalSettings(approvers=("U0OMAR",), may_reveal=reveal))
+
+    checks = {check.name: check for check in await diagnose(settings, opener(Client()))}
+
+    assert checks["may reveal U0OMAR"].said == "Omar Haddad can be shown credentials."
+    assert checks["may reveal S0FINANCE"].said == "1 person of this group can be shown credentials."
+    told = {name: (check.said, check.cure) for name, check in checks.items() if not check.ok}
+    assert told == {
+        "may reveal U0FINN": (
+            "Finn Larsen is deactivated in Slack.",
+            "Take U0FINN out of approvals.may_reveal, or put another person in.",
+        ),
+        "may reveal U0NOBODY": (
+            "There is no such person in this workspace.", "Check the id in approvals.may_reveal.",
+        ),
+        "may reveal S0NOBODY": (
+            "There is no such user group, or it is disabled.", "Check the id in approvals.may_reveal.",
+        ),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

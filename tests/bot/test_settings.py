@@ -106,13 +106,21 @@ def test_good_settings_are_read(tmp_path: Path) -> None:
     assert isinstance(account, ParcelSettings)
     assert account.password is not None
     assert account.password.get_secret_value() == PASSWORD
-    assert settings.approvals.users == ("U0OMAR",)
-    assert settings.approvals.groups == ("S0BUYERS",)
+    assert settings.approvals.approvers == ("U0OMAR", "S0BUYERS")
+    assert settings.approvals.may_reveal is None
     assert settings.jobs.lease_seconds == 60
     assert settings.jobs.reconcile_after_seconds == 120
     assert settings.database == Path("postroom.db")
     assert settings.port == 3000
     assert settings.warnings == ()
+
+
+def test_who_may_be_shown_credentials_is_read(tmp_path: Path) -> None:
+    named = load(tmp_path, GOOD.replace("[approvals]", '[approvals]\nmay_reveal = ["W0FINN", "S0KEYS"]'))
+    nobody = load(tmp_path, GOOD.replace("[approvals]", "[approvals]\nmay_reveal = []"))
+
+    assert named.approvals.may_reveal == ("W0FINN", "S0KEYS")
+    assert nobody.approvals.may_reveal == ()
 
 
 def test_the_pace_of_messages_is_read(tmp_path: Path) -> None:
@@ -323,6 +331,22 @@ CHANNEL = (
         ('["U0OMAR", "S0BUYERS"]', '"U0OMAR"', "approvals.approvers: must be a list, in square brackets."),
         ('"S0BUYERS"', '"U0OMAR"', "approvals.approvers: entry 2 repeats entry 1."),
         (
+            "[approvals]",
+            '[approvals]\nmay_reveal = "U0OMAR"',
+            "approvals.may_reveal: must be a list, in square brackets.",
+        ),
+        (
+            "[approvals]",
+            '[approvals]\nmay_reveal = ["U0OMAR", "S0BUYERS", "U0OMAR"]',
+            "approvals.may_reveal: entry 3 repeats entry 1.",
+        ),
+        (
+            "[approvals]",
+            '[approvals]\nmay_reveal = ["omar"]',
+            "approvals.may_reveal[1]: must be the id of a user (U… or W…) or of a user group (S…) "
+            "(in Slack: the profile, ⋮, Copy member ID).",
+        ),
+        (
             '"S0BUYERS"',
             '"@finn"',
             "approvals.approvers[2]: must be the id of a user (U… or W…) or of a user group (S…) "
@@ -518,5 +542,5 @@ def test_the_shipped_example_has_every_key_with_its_default() -> None:
         assert table.keys() == model.model_fields.keys()
         for name in re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE):
             if name in table:
-                default = model.model_fields[name].default
+                default = table["approvers"] if name == "may_reveal" else model.model_fields[name].default
                 assert table[name] in (default, str(default).rstrip("/"))

@@ -48,6 +48,8 @@ class TestEscaping:
         card = reading(story.card.blocks)
         assert markup(card) == {"<@U0ANA>", "<#C0OUTREACH>", "<@U0OMAR>", "<@U0FINN>"}
         assert "&lt;!channel&gt; &lt;!here&gt; &lt;@U0FINN&gt;" in card
+        [quotation] = [block for block in story.card.blocks if block["type"] == "rich_text"]
+        assert quotation["elements"][0]["elements"] == [{"type": "text", "text": NASTY}]
         assert markup(story.card.text) == {"<@U0ANA>", "<#C0OUTREACH>"}
 
         await house.omar.clicks(story.card, "deny")

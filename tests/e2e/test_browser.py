@@ -85,6 +85,40 @@ async def test_ana_buys_two_domains_and_omar_approves_by_clicking(tmp_path: Path
         assert [purchase.domain for purchase in stage.mailin.purchases] == ["acme-mail.com", "acme-hq.co"]
 
 
+@needs_browser
+async def test_ana_attaches_a_list_of_addresses_and_omar_approves(tmp_path: Path) -> None:
+    workspace = default_workspace(app=installed())
+    routes = web_page.routes(workspace, commands=slash_commands())
+    async with set_stage(workspace, tmp_path, pace=PACE, more_routes=routes) as stage, launched() as browser:
+        await stage.bot.start()
+        ana = await _window(browser, stage, "U0ANA", tmp_path, WIDE)
+        omar = await _window(browser, stage, "U0OMAR", tmp_path, WIDE)
+        await ana.opens("C0OUTREACH")
+        await omar.opens("C0APPROVALS")
+
+        await ana.types("/verify list")
+        modal = ana.modal
+        await modal.get_by_label("Reason").fill("Spring campaign for ACME")
+        file = modal.get_by_label("Addresses, from a file (optional)", exact=True)
+        await file.set_input_files({"name": "leads.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
+        await expect(ana.page.get_by_test_id("notices")).to_contain_text("You can attach: csv, xlsx.")
+        await file.set_input_files({"name": "leads.csv", "mimeType": "text/csv", "buffer": b"E-mail\nfoo\n"})
+        await expect(modal.get_by_role("button", name="Remove leads.csv")).to_be_visible()
+        await modal.get_by_role("button", name="Review").click()
+        await expect(modal.get_by_text("Row 2: “foo” is not an e-mail address.")).to_be_visible(timeout=PATIENCE)
+        listed = "".join(f"person-{n}@acme.com\n" for n in range(400))
+        await file.set_input_files({"name": "good.csv", "mimeType": "text/csv", "buffer": f"E-mail\n{listed}".encode()})
+        await modal.get_by_role("button", name="Review").click()  # it waits for what is being attached
+        await expect(modal.get_by_text("Total: 400 credits")).to_be_visible(timeout=SLOW)
+        await modal.get_by_role("button", name="Ask for approval").click()
+        card = omar.message("Spring campaign for ACME")
+        await omar.clicks(card, "Approve", confirm="Approve")
+        await expect(card).to_contain_text("400 of 400 addresses are deliverable.", timeout=SLOW)
+
+        [task] = stage.mailin.tasks.values()
+        assert "\n".join(task.addresses) + "\n" == listed
+
+
 async def _asks(ana: Window) -> None:
     await ana.types("/domain buy acme-mail.com acme-hq.xyz")
     modal = ana.modal

@@ -122,13 +122,18 @@ class TestList:
 
     async def test_every_domain_is_on_exactly_one_page(self, house: House) -> None:
         smtp, google = [f"s-{n:02}.com" for n in range(31)], [f"g-{n:02}.com" for n in range(16)]
+        kit = [f"k-{n}.com" for n in range(3)]
         house.mailin.own(*smtp)
         house.mailin.own(*google, hosting="google")
+        house.mailin.own(*kit, hosting="inboxkit")
 
         pages = await self._all_pages(house, "/domain list")
 
-        listed = [line.split("`")[1] for page in pages for line in page if line.startswith("•")]
-        assert listed == smtp + google
+        listed = [[line.split("`")[1] for line in page if line.startswith("•")] for page in pages]
+        assert [name for page in listed for name in page] == smtp + google + kit
+        assert [len(page) for page in listed] == [15, 15, 15, 5]
+        assert [page[0] for page in pages] == [f"*50 domains, page {n}.*" for n in range(1, 5)]
+        assert pages[-1][-4].endswith("live · from InboxKit")
 
     async def test_only_the_names_with_a_word_in_them(self, house: House) -> None:
         house.mailin.own("acme-mail.com", "other.com")
@@ -218,10 +223,10 @@ class TestWordsNobodyKnows:
         ("typed", "meant"),
         [
             ("bye acme.com", "Did you mean `/domain buy`?"),
-            ("BUYY", "Did you mean `/domain buy`?"),
+            ("BUYY", "Did you mean `/domain buy` or `/domain buy-many`?"),
             ("chekc acme.com", "Did you mean `/domain check`?"),
             ("lst", "Did you mean `/domain list`?"),
-            ("frobnicate", "Did you mean `/domain buy` or `/domain check` or `/domain list`?"),
+            ("frobnicate", "Did you mean `/domain buy` or `/domain buy-many` or `/domain check`?"),
         ],
     )
     async def test_the_nearest_are_suggested(self, house: House, typed: str, meant: str) -> None:

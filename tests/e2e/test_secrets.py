@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from bot import app
 from bot.logs import configure_logging
 from bot.sandbox.faults import Fault as SlackFault
-from bot.settings import LoggingSettings
+from bot.settings import ApprovalSettings, LoggingSettings
 from providers.accounts import AccountSettings
 from providers.mailin.sandbox import SANDBOX_EMAIL, SANDBOX_PASSWORD, Fault, Work
-from tests.house import House, open_house, reading
+from tests.house import House, Modal, Person, open_house, reading
 
 
 class Everything(logging.Handler):
@@ -189,3 +189,264 @@ async def test_nothing_that_is_shown_of_the_house_itself_tells_one(house: House)
     for secret in (SANDBOX_EMAIL, SANDBOX_PASSWORD, house.slack.app.bot_token, house.slack.app.signing_secret):
         assert secret not in shown
     assert reading([]) == ""
+
+
+# What people hand over: a mailbox's new password, the keys of accounts elsewhere.
+
+PASSWORD = "Corr3ct-horse-9x"
+KEY = "key-4f1e9a77c0"
+LOST = "Postroom never stores a password or a key, and it was restarted after you typed it."
+
+
+def kept_anywhere(house: House, folder: Path, secret: str) -> list[str]:
+    """The places in which a secret can be found, apart from the provider's own books and the form in Slack."""
+    told = [repr(call.arguments) + repr(call.answer) for call in house.slack.calls]
+    places = {"disk": files_in(folder), "workspace": house.everything_shown(), "calls to Slack": "".join(told)}
+    return [where for where, text in places.items() if secret in text]
+
+
+async def asks_for_password(house: House, address: str = "ana@acme.com", password: str = PASSWORD) -> Modal:
+    form = await house.form(house.ana, f"/mailbox password {address}")
+    await house.ana.fills(form, password=password)
+    sent = await house.ana.submits(form)
+    assert sent.modal is not None, sent
+    return sent.modal
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_a_new_password_goes_to_the_provider_and_nowhere_else(
+    tmp_path: Path, logged: io.StringIO, mode: str
+) -> None:
+    async with open_house(tmp_path, mode=mode, starts=False, quiet=False) as house:
+        aside = switch_on(house, logged)
+        await house.starts()
+        [box] = house.mailin.own_mailboxes("ana@acme.com")
+
+        form = await house.form(house.ana, "/mailbox password ana@acme.com typed-too-early")
+        assert form.values == {"account": "mailin-main", "mailbox": "ana@acme.com", "password": None}
+        assert form.reads(
+            "Slack does not hide what you type here. Postroom uses it once, and never stores or shows it."
+        )
+        await house.ana.fills(form, password="short")
+        assert (await house.ana.submits(form)).errors == {
+            "password": "This has 5 characters; it has to have from 8 to 24."
+        }
+        await house.ana.fills(form, password=PASSWORD)
+        await house.ana.submits(form)
+        story = await house.story_of(house.ana)
+
+        assert box.password == PASSWORD
+        assert story.thread == [
+            ":tada: <@U0ANA> ana@acme.com has its new password. Log in anew wherever it is used.",
+        ]
+        # The provider has nothing of that name, breaks, and says nothing at all: its errors tell no secret either.
+        for fault in (Fault.answers(500), Fault.cut_after(), Fault.malformed()):
+            house.mailin.faults.add("mailbox_password", fault)
+            await asks_for_password(house)
+            await house.runs_for(minutes=5)
+        await asks_for_password(house, "nobody@acme.com")
+        await house.tick()
+        # The database goes away while a form is on its way: what breaks is logged with its traceback.
+        form = await house.form(house.ana, "/mailbox password ana@acme.com")
+        await house.ana.fills(form, password=PASSWORD)
+        house.inside.store.close()
+        await house.ana.submits(form)
+        await house.inside.background.settled()
+        await house.stops()
+
+        assert [line[:200] for line in logged.getvalue().splitlines() if PASSWORD in line] == []
+        assert ("Received message (type: TEXT, session: " in logged.getvalue()) == (mode == "socket")
+        assert aside.errors
+        assert PASSWORD not in "\n".join(aside.errors)
+        assert kept_anywhere(house, tmp_path, PASSWORD) == []
+        assert "typed-too-early" not in files_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "hidden", "said"),
+    [
+        (
+            "inbox-provider-add",
+            {"name": "Sales", "kind": "smartlead", "api_key": KEY},
+            {"api_key": KEY},
+            "Mailin knows the sequencer “Sales” (Smartlead) now as number 2.",
+        ),
+        (
+            "inbox-provider-add",
+            {"name": "Sales", "kind": "manyreach", "username": "ana@acme.com", "password": PASSWORD},
+            {"password": PASSWORD},
+            "Mailin knows the sequencer “Sales” (ManyReach) now as number 2.",
+        ),
+        (
+            "inbox-provider-update",
+            {"inbox_provider": "1", "api_key": KEY},
+            {"api_key": KEY},
+            "Mailin has the new keys of sequencer 1, “Old”.",
+        ),
+        (
+            "registrar-add",
+            {
+                "name": "Names", "kind": "namecheap", "api_key": KEY, "secret_api_key": PASSWORD, "api_user": "ana",
+                "username": "ana", "whitelisted_ip": "203.0.113.7",
+            },
+            {"api_key": KEY, "secret_api_key": PASSWORD},
+            "Mailin knows the registrar “Names” (Namecheap) now as number 2.",
+        ),
+        (
+            "registrar-update",
+            {"registrar": "1", "api_key": KEY, "secret_api_key": PASSWORD},
+            {"api_key": KEY, "secret_api_key": PASSWORD},
+            "Mailin has the new keys of registrar 1, “Old”.",
+        ),
+    ],
+)  # fmt: skip
+async def test_the_keys_of_accounts_elsewhere_go_to_the_provider_and_nowhere_else(
+    house: House, tmp_path: Path, command: str, typed: dict[str, str], hidden: dict[str, str], said: str
+) -> None:
+    old = {"name": "Old", "provider": "plusvibe", "workspace_id": "w-7"}
+    house.mailin.inbox_providers[house.mailin.next_id("inbox_provider")] = dict(old)
+    house.mailin.registrars[house.mailin.next_id("registrar")] = {"name": "Old", "provider": "porkbun"}
+
+    form = await house.form(house.ana, f"/postroom {command}")
+    await house.ana.fills(form, **typed)
+    await house.ana.submits(form)
+    story = await house.story_of(house.ana)
+
+    assert said in story.thread[-1]
+    books = house.mailin.inbox_providers if "inbox" in command else house.mailin.registrars
+    changed = books[2 if "add" in command else 1]
+    assert {name: changed[name] for name in hidden} == hidden
+    assert changed.get("workspace_id") == (old["workspace_id"] if command == "inbox-provider-update" else None)
+    for secret in hidden.values():
+        assert kept_anywhere(house, tmp_path, secret) == []
+
+
+async def test_a_restart_before_it_was_used_ends_the_request_and_says_why(house: House) -> None:
+    [box] = house.mailin.own_mailboxes("ana@acme.com")
+    before = box.password
+    await asks_for_password(house)
+    await house.inside.lookups.settled()
+    assert house.on_disk("SELECT state FROM requests") == [("approved",)]
+
+    await house.restarts()
+    story = await house.story_of(house.ana)
+
+    assert story.thread[-1].splitlines() == [
+        f":x: <@U0ANA> {LOST} So it is gone, and nothing was done.",
+        "*What to do now:* Ask again with the command, and type it once more.",
+    ]
+    assert box.password == before
+    assert house.calls["mailbox_password"] == 0
+
+
+async def test_a_restart_during_the_check_gives_the_form_back_without_it(house: House) -> None:
+    [box] = house.mailin.own_mailboxes("ana@acme.com")
+    await asks_for_password(house)
+    assert house.on_disk("SELECT checking_since IS NOT NULL FROM requests") == [(1,)]
+
+    house.clock.advance(seconds=1)
+    await house.restarts()
+    await house.tick()
+    form = await house.ana.sees_modal("form")
+    assert form.reads(f"{LOST} Nothing was asked: type it once more.")
+    assert form.values == {"account": "mailin-main", "mailbox": "ana@acme.com", "password": None}
+    await house.ana.fills(form, password=PASSWORD)
+    await house.ana.submits(form)
+    await house.tick()
+
+    assert box.password == PASSWORD
+
+
+async def test_going_back_to_the_form_asks_for_it_anew(house: House, tmp_path: Path) -> None:
+    [box] = house.mailin.own_mailboxes("ana@acme.com")
+    await asks_for_password(house, "anna@acme.com", password="Mist4ken-one")
+    await house.tick()
+
+    form = await house.ana.sees_modal("form")
+    assert form.reads("anna@acme.com is not among the mailboxes of this account.")
+    assert form.values["password"] is None
+    await house.ana.fills(form, mailbox="ana@acme.com")
+    assert (await house.ana.submits(form)).result == "errors"
+    await house.ana.fills(form, password=PASSWORD)
+    await house.ana.submits(form)
+    await house.tick()
+
+    assert box.password == PASSWORD
+    assert kept_anywhere(house, tmp_path, PASSWORD) == kept_anywhere(house, tmp_path, "Mist4ken-one") == []
+
+
+async def test_what_was_handed_over_is_forgotten_when_it_was_used_or_nobody_went_on(house: House) -> None:
+    house.mailin.own_mailboxes("ana@acme.com")
+    vault = house.inside.requests._vault
+    await asks_for_password(house)
+    await house.inside.lookups.settled()
+    assert len(vault.requests()) == 1
+    await house.tick()
+    assert vault.requests() == []
+
+    await asks_for_password(house, "nobody@acme.com")
+    await house.tick()
+    assert len(vault.requests()) == 1
+    assert PASSWORD not in repr(vault)
+    house.clock.advance(days=2)
+    await house.inside.requests.forget_drafts(house.clock.now() - app.DRAFTS_KEPT)
+    assert vault.requests() == []
+
+
+async def asks_for_credentials(house: House, who: Person) -> str:
+    form = await house.form(who, "/mailbox credentials ana@acme.com")
+    await who.submits(form)
+    await house.tick()
+    assert who.modal is not None
+    return reading(who.modal.blocks)
+
+
+@pytest.mark.parametrize(
+    ("may_reveal", "shown_to", "whom"),
+    [
+        (None, ["finn"], "those who may approve"),
+        (("U0ANA", "S0FINANCE"), ["ana", "omar"], "those whom Postroom's settings name for that"),
+        ((), [], "those whom Postroom's settings name for that"),
+    ],
+)
+async def test_credentials_are_shown_to_those_whom_the_settings_name(
+    house: House, may_reveal: tuple[str, ...] | None, shown_to: list[str], whom: str
+) -> None:
+    [box] = house.mailin.own_mailboxes("ana@acme.com")
+    # Of the group S0FINANCE is Omar alone.
+    await house.restarts(approvals=ApprovalSettings(approvers=("U0FINN",), may_reveal=may_reveal))
+
+    seen = {who.user.name: await asks_for_credentials(house, who) for who in (house.ana, house.omar, house.finn)}
+
+    assert [name for name, read in seen.items() if box.password in read] == shown_to
+    refusals = [read for read in seen.values() if box.password not in read]
+    assert set(refusals) <= {f"Credentials are shown only to {whom}. Nothing was shown."}
+    assert len(house.on_disk("SELECT 1 FROM audit WHERE what = 'reveal_refused'")) == len(refusals)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_purchase_keeps_what_was_handed_over_until_the_decision(tmp_path: Path, restarted: bool) -> None:
+    async with open_house(tmp_path, accounts=("scaledmail-main",)) as house:
+        sandbox = house.sandboxes["scaledmail"]
+        sandbox.put_on_shelf("warm-one.com")
+        form = await house.form(house.ana, "/prewarm buy warm-one.com")
+        await house.ana.fills(
+            form, sequencer="Instantly", sequencer_username="ana@acme.com", sequencer_password=PASSWORD,
+            sequencer_link="https://app.instantly.ai", reason="For ACME",
+        )  # fmt: skip
+        await house.ana.submits(form)
+        review = await house.ana.sees_modal("review")
+        await house.ana.submits(review)
+        story = await house.story_of(house.ana)
+        if restarted:
+            await house.restarts()
+
+        await house.omar.clicks(story.card, "approve")
+        await house.runs_for(hours=1)
+
+        if restarted:
+            assert story.thread[-1].startswith(f":x: <@U0ANA> {LOST} So it is gone, and nothing was done.")
+            assert sandbox.calls["buy"] == 0
+        else:
+            assert [one["password"] for one in sandbox.sequencers] == [PASSWORD]
+        assert kept_anywhere(house, tmp_path, PASSWORD) == []

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.forms import client_errors, elements_in, typed_state, values_of
@@ -21,7 +21,8 @@ from handlers.slack.messages import answer_lines
 from handlers.slack.words import built, paragraphs
 from providers.accounts import Account
 from providers.action import Action, Done, Effect, Failed, Item, Outcome, Quote, QuoteLine, from_words, hidden
-from providers.fields import DomainName
+from providers.fields import DomainName, problem
+from providers.files import from_file
 
 Letter = Literal["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 Digit = Literal["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
@@ -65,6 +66,12 @@ class MaybeThing(Action, provider="maker", command="thing maybe", title="Maybe",
     when: datetime | None = None
     names: list[str] = Field(default=[])
     note: str = ""
+
+
+def _few(names: list[str]) -> list[str]:
+    if len(names) > 500:
+        raise problem("At most 500.")
+    return names
 
 
 def told(outcome: Outcome) -> list[dict[str, Any]]:
@@ -128,6 +135,37 @@ def filled(view: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 def refused(view: Mapping[str, Any]) -> dict[str, str]:
     """What Slack itself would not let through if nothing was touched."""
     return client_errors(shown(view)["blocks"], {})
+
+
+class LendThing(Action, provider="maker", command="thing lend", title="Lend", effect=Effect.WRITE):
+    """Lend a thing."""
+
+    pin: SecretStr = Field(title="PIN", description="Four digits.")
+    code: SecretStr | None = None
+
+
+class TestSecrets:
+    def test_it_is_asked_for_in_a_line_and_never_filled_in(self) -> None:
+        values = {"pin": SecretStr("1234"), "code": "abcd"}
+
+        view = shown(forms.form(LendThing, "req_1", ACCOUNTS, values=values))
+
+        inputs = {block["block_id"]: block for block in view["blocks"] if block["type"] == "input"}
+        for name in ("pin", "code"):
+            assert inputs[name]["element"]["type"] == "plain_text_input"
+            assert "initial_value" not in inputs[name]["element"]
+        assert inputs["pin"]["hint"]["text"].startswith("Four digits. Slack does not hide what you type here.")
+        assert inputs["code"]["hint"]["text"].startswith("Slack does not hide what you type here.")
+        assert [bool(inputs[name].get("optional")) for name in ("pin", "code")] == [False, True]
+        assert "1234" not in repr(view)
+
+    def test_it_is_read_back(self) -> None:
+        given = filled(forms.form(LendThing, "req_1", ACCOUNTS), {"account": "main", "pin": "1234"})
+
+        read = forms.read({"maker": LendThing}, ACCOUNTS, given).action
+
+        assert read == LendThing(pin=SecretStr("1234"))
+        assert "1234" not in repr(read)
 
 
 class TestThere:
@@ -313,6 +351,82 @@ class TestAndBack:
         assert read.action.page == 1
 
 
+class TestFiles:
+    """A field that takes a file has two inputs, and neither alone has to be filled in."""
+
+    LINES = tuple(f"name-{n:03}.acme.com" for n in range(400))
+
+    def read(self, view: Mapping[str, Any], typed: Mapping[str, Any], **files: Any) -> list[str]:
+        filling = filled(view, {"account": "main", **typed})
+        for name in files.get("lines", ()):
+            filling[f"{name}.file"]["value"]["files"] = [{"id": "F1"}]
+        made = forms.read({"maker": FillThings}, ACCOUNTS, filling, **files).action
+        assert isinstance(made, FillThings)
+        return made.names
+
+    def test_two_inputs(self) -> None:
+        view = shown(forms.form(FillThings, "req_1", ACCOUNTS))
+
+        inputs = {b["block_id"]: b for b in view["blocks"] if b["type"] == "input"}
+        assert list(inputs) == ["account", "names", "names.file", "note"]
+        assert inputs["names.file"]["element"] == {
+            "type": "file_input",
+            "action_id": "value",
+            "filetypes": ["csv", "xlsx"],
+            "max_files": 1,
+        }
+        assert "a column called domain" in inputs["names.file"]["hint"]["text"]
+        assert refused(view) == {}
+
+    def test_what_is_typed_and_what_the_file_has(self) -> None:
+        view = forms.form(FillThings, "req_1", ACCOUNTS)
+
+        assert self.read(view, {"names": "a b\n\n c "}) == ["a b", "c"]
+        assert self.read(view, {"names": "a b"}, lines={"names": ["c", "d e"]}) == ["a b", "c", "d e"]
+        assert self.read(view, {}, lines={"names": ["c"]}, before={"names": self.LINES}) == ["c"]
+
+    @pytest.mark.parametrize(
+        ("typed", "lines", "errors"),
+        [
+            ({}, {}, {"names": "Fill this in, or attach a file."}),
+            ({}, {"names": ["x"] * 501}, {"names.file": "At most 500."}),
+            ({"names": "y"}, {"names": ["x"] * 500}, {"names": "At most 500."}),
+            ({"note": "x" * 21}, {"names": ["x"]}, {"note": "At most 20 characters fit here."}),
+        ],
+    )
+    def test_mistakes_stand_where_they_were_made(
+        self, typed: dict[str, Any], lines: dict[str, list[str]], errors: dict[str, str]
+    ) -> None:
+        with pytest.raises(forms.FormError) as told:
+            self.read(forms.form(FillThings, "req_1", ACCOUNTS), typed, lines=lines)
+
+        assert told.value.errors == errors
+
+    @given(st.lists(st.from_regex(r"[a-z]{1,40}( [a-z]{1,40})?", fullmatch=True), min_size=1, max_size=300))
+    def test_going_back_loses_nothing(self, names: list[str]) -> None:
+        """What has no room in the input is kept without it; what has is there, and can be taken out."""
+        again = forms.form(FillThings, "req_1", ACCOUNTS, values={"names": names})
+
+        assert self.read(again, {}, before={"names": names}) == names
+
+    def test_what_is_kept_is_said_and_can_be_replaced(self) -> None:
+        again = forms.form(FillThings, "req_1", ACCOUNTS, values={"names": ["<!here>", *self.LINES]})
+
+        said = str(shown(again)["blocks"])
+        assert "*Names:* 401 are kept from before: &lt;!here&gt;, name-000.acme.com, name-001.acme.com …" in said
+        assert self.read(again, {"names": "other"}, before={"names": self.LINES}) == ["other"]
+
+    def test_what_had_room_and_was_taken_out_is_not_kept(self) -> None:
+        with pytest.raises(forms.FormError):
+            self.read(forms.form(FillThings, "req_1", ACCOUNTS), {}, before={"names": ["a"]})
+
+    def test_a_field_without_files_takes_none(self) -> None:
+        file = {"value": {"type": "file_input", "files": [{"id": "F1"}]}}
+
+        assert forms.attached(FillThings, {"note.file": file, "page.file": file}) == {}
+        assert list(forms.attached(FillThings, {"names.file": file})) == ["names"]
+
+
 class TestOtherViews:
     """Each of them as long as it can get: the workspace's rules refuse what Slack would."""
 
@@ -357,6 +471,13 @@ class TestOtherViews:
         view = shown(forms.picker("thing", [MakeThing, MaybeThing], "C0OUTREACH"))
 
         assert [b["accessory"]["value"] for b in view["blocks"]] == ["thing make", "thing maybe"]
+
+
+class FillThings(Action, provider="maker", command="thing fill", title="Fill", effect=Effect.READ):
+    """Fill things with names."""
+
+    names: Annotated[list[str], AfterValidator(_few)] = Field(json_schema_extra=from_words() | from_file("domain"))
+    note: Annotated[str, Field(max_length=20)] = ""
 
 
 class _Listing(Action, provider="maker", command="thing list", effect=Effect.READ):

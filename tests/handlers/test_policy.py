@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.policy import JITTER, Approvals, JobTimes, is_group, state_after_asking, wait_before_poll, why_not
-from providers.action import Effect
+from handlers.policy import JITTER, JobTimes, is_group, state_after_asking, wait_before_poll, why_not
+from providers.action import Effect, Quote, QuoteLine
 from storage.records import RequestState
 
 seconds = st.floats(0.01, 86_400)
@@ -76,15 +77,23 @@ def test_nobody_decides_their_own_request_even_if_they_may_decide() -> None:
 
 
 def test_what_costs_or_destroys_waits_and_the_rest_does_not() -> None:
-    waiting = {effect for effect in Effect if state_after_asking(effect) is RequestState.AWAITING}
+    waiting = {effect for effect in Effect if state_after_asking(effect, None) is RequestState.AWAITING}
 
     assert waiting == {Effect.SPEND, Effect.DESTROY}
-    assert state_after_asking(Effect.WRITE) is RequestState.APPROVED
+    assert state_after_asking(Effect.WRITE, None) is RequestState.APPROVED
 
 
-def test_people_and_groups_among_the_approvers() -> None:
-    approvals = Approvals(("U0OMAR", "S0FINANCE", "W0FINN"), "C0APPROVALS")
+@pytest.mark.parametrize(
+    ("prices", "waits"), [([], False), (["0"], False), (["0", None], True), ([None], True), (["0", "0.01"], True)]
+)
+def test_a_change_waits_unless_its_price_is_known_to_be_nothing(prices: list[str | None], waits: bool) -> None:
+    lines = tuple(QuoteLine(what="mailbox", price=None if price is None else Decimal(price)) for price in prices)
 
-    assert approvals.users == ("U0OMAR", "W0FINN")
-    assert approvals.groups == ("S0FINANCE",)
-    assert is_group("S0FINANCE")
+    after = state_after_asking(Effect.WRITE, Quote(lines=lines))
+
+    assert after is (RequestState.AWAITING if waits else RequestState.APPROVED)
+    assert state_after_asking(Effect.DESTROY, Quote(lines=lines)) is RequestState.AWAITING
+
+
+def test_people_and_groups_are_told_apart_by_their_ids() -> None:
+    assert [is_group(one) for one in ("U0OMAR", "S0FINANCE", "W0FINN")] == [False, True, False]

@@ -26,6 +26,7 @@ from handlers.slack.words import (
     place,
     quoted,
     section,
+    small,
     whoever,
 )
 from providers.action import Item, ItemState
@@ -54,6 +55,33 @@ def test_a_name_in_monospace_cannot_end_it_early(text: str) -> None:
 @given(anything)
 def test_a_quotation_stays_a_quotation_on_every_line(text: str) -> None:
     assert all(line.startswith("> ") for line in quoted(text).split("\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*bold* _it_ ~no~ `code` :tada:", "https://evil.example acme.com", "<!channel> &amp; <@U0ANA>", "> a\n\n*b*"],
+)
+def test_in_a_quotation_nothing_acts(text: str) -> None:
+    before, quotation, after = built(paragraphs(["*Reason*", quoted(text), "after"]))
+
+    assert quotation["elements"] == [{"type": "rich_text_quote", "elements": [{"type": "text", "text": text}]}]
+    assert (before["text"]["text"], after["text"]["text"]) == ("*Reason*", "after")
+    assert not message_problems([before, quotation, after])
+
+
+def test_slack_makes_no_links_of_its_own() -> None:
+    blocks = built([section("https://evil.example"), small("acme.com")])
+
+    assert blocks[0]["text"]["verbatim"] is True
+    assert blocks[1]["elements"][0]["verbatim"] is True
+
+
+@pytest.mark.parametrize("text", ["", "x" * 10_000])
+def test_a_quotation_within_the_limits(text: str) -> None:
+    blocks = built(paragraphs([quoted(text)]))
+
+    assert not message_problems(blocks)
+    assert 0 < len(blocks[0]["elements"][0]["elements"][0]["text"]) <= SECTION_TEXT
 
 
 @given(st.text(max_size=50), st.integers(1, 60))

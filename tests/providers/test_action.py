@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from providers.action import (
+    WITHHELD,
     Action,
     Done,
     Effect,
@@ -25,6 +27,7 @@ from providers.action import (
     from_words,
     hidden,
 )
+from providers.fields import secret_of
 
 
 class Rent(Action, provider="maker", command="boat rent", effect=Effect.SPEND):
@@ -144,3 +147,39 @@ async def test_an_action_that_does_not_say_how_says_so() -> None:
         await Rent().poll(None, {})
     assert isinstance(await Rent().reconcile(None, "key"), Unknown)
     assert await Rent().quote(None, None) is None  # type: ignore[arg-type]
+
+
+class Lend(Action, provider="maker", command="boat lend", effect=Effect.WRITE):
+    """Lend a boat."""
+
+    to: str
+    pin: SecretStr
+    code: Annotated[SecretStr | None, secret_of(20, 30)] = None
+
+
+def test_of_a_secret_only_that_it_was_given_is_stored_and_voted_on() -> None:
+    lent = Lend(to="Bo", pin=SecretStr("1234"), code=SecretStr("x" * 25))
+
+    assert Lend.secret_fields() == ("pin", "code")
+    assert lent.stored() == {"to": "Bo", "pin": WITHHELD, "code": WITHHELD}
+    assert Lend(to="Bo", pin=SecretStr("1234")).stored() == {"to": "Bo", "pin": WITHHELD, "code": None}
+    other = Lend(to="Bo", pin=SecretStr("9876"), code=SecretStr("y" * 25))
+    assert other.fingerprint("main", None) == lent.fingerprint("main", None)
+    assert "1234" not in repr(lent)
+
+
+def test_a_stored_request_gets_its_secrets_back() -> None:
+    lent = Lend(to="Bo", pin=SecretStr("1234"), code=SecretStr("x" * 25))
+
+    again = Lend.model_validate(lent.stored())  # its own validators do not mind what was withheld
+
+    assert again.fingerprint("main", None) == lent.fingerprint("main", None)
+    assert again.with_secrets(lent.secrets()) == lent
+
+
+def test_what_is_wrong_does_not_repeat_what_was_typed() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Lend.model_validate({"pin": "1234", "code": "too-short"})
+
+    assert "1234" not in str(refused.value)
+    assert "too-short" not in str(refused.value)

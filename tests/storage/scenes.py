@@ -128,10 +128,22 @@ class Scene:
 
     # Running.
 
-    async def begin(self, request: Request) -> Request | None:
+    async def begin(self, request: Request, run: int = 1) -> Request | None:
         return await self.store.begin_execution(
-            request.id, key=f"{request.id}#1", lease_until=self.clock.now + LEASE, fact=Fact("postroom", "sent"),
+            request.id, key=f"{request.id}#{run}", lease_until=self.clock.now + LEASE, fact=Fact("postroom", "sent"),
             now=self.clock.now,
+        )  # fmt: skip
+
+    async def postpone(
+        self,
+        request: Request,
+        until: datetime,
+        fingerprint: str = FINGERPRINT,
+        expect: Sequence[RequestState] = (RequestState.EXECUTING, RequestState.UNKNOWN),
+    ) -> Request | None:
+        return await self.store.postpone(
+            request.id, expect=expect, until=until, given={"left": 1}, fingerprint=fingerprint,
+            fact=Fact("postroom", "postponed"), messages=[note("later")], now=self.clock.now,
         )  # fmt: skip
 
     async def conclude(

@@ -70,3 +70,16 @@ async def test_migrations_keep_what_is_there(path: Path) -> None:
     migrations().apply(after._writer)
     assert await Scene(after, Clock()).store.request(request.id) == request
     after.close()
+
+
+async def test_a_database_from_before_requests_could_wait_for_their_time_is_read(path: Path) -> None:
+    before = SqliteDatabase(path)
+    request = await Scene(before, Clock()).approved()
+    before.close()
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("ALTER TABLE requests DROP COLUMN not_before")
+        older.execute("DELETE FROM _sqlite_migrations WHERE name = 'requests_that_wait_for_their_time'")
+
+    after = SqliteDatabase(path)
+    assert [one.id for one in await Scene(after, Clock()).store.approved_of("mailin-main", Clock().now)] == [request.id]
+    after.close()

@@ -45,6 +45,8 @@ class Model:
     facts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     intents: int = 0
+    postponed: int = 0
+    not_before: datetime | None = None
     has_job: bool = False
     ended_as: RequestState | None = None
 
@@ -139,8 +141,8 @@ class LifeOfRequests(RuleBasedStateMachine):
 
     @rule(model=requests, by=people)
     def cancels(self, model: Model, by: str) -> None:
-        possible = model.state is S.AWAITING and by == ANA
-        if self.agree(self.do(self.scene.cancel(model.request, by=by)), possible):
+        waits = model.state is S.AWAITING or (model.state is S.APPROVED and model.not_before is not None)
+        if self.agree(self.do(self.scene.cancel(model.request, by=by)), waits and by == ANA):
             model.moves(S.CANCELLED, "cancelled", "cancelled")
 
     # What becomes of it.
@@ -150,14 +152,29 @@ class LifeOfRequests(RuleBasedStateMachine):
         self.fingerprints += 1
         fingerprint = f"{self.fingerprints:064x}"[::-1]
         if self.agree(self.do(self.scene.reopen(model.request, fingerprint)), model.state is S.APPROVED):
-            model.fingerprint = fingerprint
+            model.fingerprint, model.not_before = fingerprint, None
             model.moves(S.AWAITING, "reopened", "reopened")
 
     @rule(model=requests)
     def is_sent(self, model: Model) -> None:
-        if self.agree(self.do(self.scene.begin(model.request)), model.state is S.APPROVED):
+        is_time = model.not_before is None or model.not_before <= self.scene.clock.now
+        if self.agree(
+            self.do(self.scene.begin(model.request, model.intents + 1)), model.state is S.APPROVED and is_time
+        ):
             model.intents += 1
+            model.not_before = None
             model.moves(S.EXECUTING, "sent")
+
+    @rule(model=requests, seconds=st.sampled_from([0, 60, 3600]))
+    def it_was_too_early(self, model: Model, seconds: int) -> None:
+        self.fingerprints += 1
+        fingerprint = f"{self.fingerprints:064x}"[::-1]
+        until = self.scene.clock.now + timedelta(seconds=seconds)
+        answer = self.do(self.scene.postpone(model.request, until, fingerprint))
+        if self.agree(answer, model.state in (S.EXECUTING, S.UNKNOWN)):
+            model.postponed += 1
+            model.fingerprint, model.not_before, model.has_job = fingerprint, until, False
+            model.moves(S.APPROVED, "postponed", "later")
 
     @rule(model=requests, to=st.sampled_from([S.SUCCEEDED, S.FAILED, S.WORKING, S.UNKNOWN]))
     def the_provider_answers(self, model: Model, to: RequestState) -> None:
@@ -241,6 +258,8 @@ class LifeOfRequests(RuleBasedStateMachine):
                 assert request is not None
                 assert request.state is model.state
                 assert request.fingerprint == model.fingerprint
+                if model.state is S.APPROVED:
+                    assert request.not_before == model.not_before
                 assert await self.scene.facts(request) == model.facts
                 messages = await self.scene.store.messages_of(request.id)
                 notes = [message.body["fact"] for message in messages if message.kind is MessageKind.NOTE]
@@ -259,7 +278,7 @@ class LifeOfRequests(RuleBasedStateMachine):
     def nothing_is_spent_twice_or_without_a_yes(self) -> None:
         intents = dict(self.do(self.scene.rows("SELECT request_id, COUNT(*) FROM intents GROUP BY request_id")))
         assert intents == {one: model.intents for one, model in self.models.items() if model.intents}
-        assert all(count == 1 for count in intents.values())
+        assert all(count <= 1 + self.models[one].postponed for one, count in intents.items())
         for model in self.models.values():
             if "sent" in model.facts and "approve" in model.facts:
                 assert model.facts.index("approve") < model.facts.index("sent")

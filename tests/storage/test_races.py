@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -294,8 +295,30 @@ async def test_what_may_run_is_told_by_account_the_oldest_decision_first(scene: 
         scene.clock.passes(seconds=1)
         await scene.vote(request)
 
-    assert await scene.store.accounts_with_approved() == {"a", "b"}
-    assert [one.id for one in await scene.store.approved_of("a")] == [asked[2].id, asked[0].id]
+    now = scene.clock.now
+    assert await scene.store.accounts_with_approved(now) == {"a", "b"}
+    assert [one.id for one in await scene.store.approved_of("a", now)] == [asked[2].id, asked[0].id]
+
+
+async def test_what_was_too_early_may_run_at_its_time_and_not_before(scene: Scene, elsewhere: Scene) -> None:
+    request = await scene.executing("a")
+    at = scene.clock.now + timedelta(hours=1)
+    waiting = await scene.postpone(request, at)
+    assert waiting is not None
+    assert (waiting.state, waiting.not_before, waiting.input) == (RequestState.APPROVED, at, {"left": 1})
+    assert await scene.postpone(request, at) is None
+    assert await elsewhere.begin(request, 2) is None
+    assert await scene.store.accounts_with_approved(scene.clock.now) == set()
+    assert await scene.store.approved_of("a", scene.clock.now) == []
+    assert await scene.store.next_run_due(scene.clock.now) == at
+
+    now = scene.clock.passes(hours=1)
+    assert await scene.store.accounts_with_approved(now) == {"a"}
+    assert await scene.store.next_run_due(now) is None
+    assert await scene.store.runs_begun(request.id) == 1
+    begun = [await scene.begin(request, 2), await elsewhere.begin(request, 2)]
+    assert [one is not None for one in begun] == [True, False]
+    assert await scene.rows("SELECT key FROM intents ORDER BY key") == [(f"{request.id}#1",), (f"{request.id}#2",)]
 
 
 async def test_an_account_with_a_long_queue_does_not_hide_another(scene: Scene) -> None:
@@ -303,8 +326,8 @@ async def test_an_account_with_a_long_queue_does_not_hide_another(scene: Scene) 
         await scene.approved("busy")
     other = await scene.approved("other")
 
-    assert await scene.store.accounts_with_approved() == {"busy", "other"}
-    assert [one.id for one in await scene.store.approved_of("other")] == [other.id]
+    assert await scene.store.accounts_with_approved(scene.clock.now) == {"busy", "other"}
+    assert [one.id for one in await scene.store.approved_of("other", scene.clock.now)] == [other.id]
 
 
 # A real second process.

@@ -290,7 +290,36 @@ function undo(el) {
   for (const option of el.querySelectorAll("option")) option.selected = option.defaultSelected;
 }
 
-const isText = (control) => control.matches("textarea, input:not([type=checkbox], [type=radio], [type=date], [type=time], [type=datetime-local])");
+// ---------------------------------------------------------------- files
+
+const attaching = new Set();
+
+/** Sends what was chosen to the workspace, which keeps it and shows its name. */
+function attach(el, chosen) {
+  const sending = (async () => {
+    const files = await Promise.all([...chosen].map(async (file) => ({ name: file.name, content: await base64(file) })));
+    await post("attach", { ...target(el), ...named(el), files });
+  })().finally(() => attaching.delete(sending));
+  attaching.add(sending);
+  return sending;
+}
+
+function detach(button) {
+  const el = button.closest(".el");
+  el.querySelector("input").focus();
+  return post("detach", { ...target(el), ...named(el), file: button.closest("[data-file]").dataset.file });
+}
+
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+const isText = (control) => control.matches("textarea, input:not([type=file], [type=checkbox], [type=radio], [type=date], [type=time], [type=datetime-local])");
 
 document.addEventListener("input", ({ target: control }) => {
   if (control.matches("[data-draft]")) return typing(control);
@@ -308,7 +337,10 @@ document.addEventListener("input", ({ target: control }) => {
 
 document.addEventListener("change", ({ target: control }) => {
   const el = control.closest(".el");
-  if (el && !isText(control)) changed(el);
+  if (control.type === "file") {
+    // Emptied, so that the same file can be chosen once more; that it is there, the workspace shows.
+    if (control.files.length) attach(el, [...control.files]).then(() => (control.value = ""));
+  } else if (el && !isText(control)) changed(el);
 });
 
 // ---------------------------------------------------------------- external selects
@@ -542,6 +574,7 @@ async function submit(form) {
   form.setAttribute("aria-busy", "true");
   refusalExpected = true;
   submittedHash = form.dataset.hash;
+  await Promise.allSettled(attaching);
   // Only inputs: what stands in other elements was sent when it was chosen.
   const fields = [...form.querySelectorAll(".field .el")].map((el) => ({ ...named(el), value: valueOf(el) }));
   await post("submit", { view: form.dataset.view, hash: submittedHash, fields });
@@ -656,6 +689,7 @@ document.addEventListener("click", (event) => {
   closeMenus();
   if (hit("[data-click]")) return press(hit("[data-click]"));
   if (hit("[data-unpick]")) return unpick(hit("[data-unpick]"));
+  if (hit("[data-detach]")) return detach(hit("[data-detach]"));
   if (hit(".found [role=option]")) return pick(hit(".found [role=option]"));
   if (hit("#commands [role=option]")) return takeCommand($("composer-main"), hit("#commands [role=option]"));
   if (hit("[data-close]")) return closeView(hit("[data-close]").dataset.close === "all");

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from providers.action import Action, Done, Effect, Outcome, Table
-from providers.mailin.actions.common import counted, facts
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from providers.action import Action, Done, Effect, Outcome, Table, from_words
+from providers.errors import NotFound
+from providers.mailin.actions.common import counted, facts, some_text
 from providers.mailin.client import MailinClient
 from providers.mailin.models import ServerState
 
@@ -61,4 +66,43 @@ class ListServers(Action, provider="mailin", command="postroom servers", title="
         )
 
 
-ACTIONS: tuple[type[Action], ...] = (ShowAccount, ListServers)
+class ShowServer(Action, provider="mailin", command="postroom server", title="A server", effect=Effect.READ):
+    """Show one server as it is at this moment."""
+
+    server: Annotated[str, AfterValidator(some_text("the server's name, its address or its number", 253))] = Field(
+        title="Server",
+        description="Its name or its address, as “postroom servers” shows them, or its number at Mailin.",
+        json_schema_extra=from_words(),
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "name"
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.server,)
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        """Endpoint row 21; the number that it wants is found by the name (row 20)."""
+        wanted = self.server.lower()
+        known = [one for one in await client.servers() if wanted in (one.hostname.lower(), one.public_ip, str(one.id))]
+        if not known or known[0].id is None:
+            raise NotFound(
+                f"This account has no server “{self.server}”.", cure="See “postroom servers” for those that it has."
+            )
+        server = await client.server(known[0].id)
+        state = _STATES.get(server.state, "in a state that Postroom does not know")
+        return Done(
+            summary=f"{server.hostname or self.server} is {state}.",
+            items=facts(
+                {
+                    "Address": server.public_ip,
+                    "For": server.server_type,
+                    "In use": "" if server.active is None else ("yes" if server.active else "no"),
+                    "Number": server.id,
+                }
+            ),
+        )
+
+
+ACTIONS: tuple[type[Action], ...] = (ShowAccount, ListServers, ShowServer)

@@ -54,32 +54,30 @@ async def find_mailbox(client: MailinClient, address: str) -> tuple[Mailbox, Hos
 
 @dataclass(frozen=True, slots=True)
 class Shown(Generic[_Row]):
-    """A page of the SMTP and the Google listing read as one. Until the second is reached, `total` is SMTP's alone."""
+    """A page of several listings read as one: its rows, each with the word of its listing; `total` counts them all."""
 
-    rows: tuple[tuple[_Row, Hosting], ...]
+    rows: tuple[tuple[_Row, str], ...]
     total: int
-    is_whole: bool
     next_page: int | None
 
 
-async def read_as_one(listing: Callable[[Hosting, int], Awaitable[Page[_Row]]], page: int) -> Shown[_Row]:
-    """The SMTP rows first, then Google's. `listing` reads a page of either."""
-    smtp = await listing("smtp", page)
-    if page <= smtp.last_page and smtp.data:
-        rows = tuple((row, _SMTP) for row in smtp.data)
-        if page < smtp.last_page:
-            return Shown(rows, smtp.total, False, page + 1)
-        google = await listing("google", 1)
-        return Shown(rows, smtp.total + google.total, True, page + 1 if google.total else None)
-    google_page = max(page - (smtp.last_page if smtp.total else 0), 1)
-    google = await listing("google", google_page)
-    more = bool(google.data) and google_page < google.last_page
-    rows = tuple((row, _GOOGLE) for row in google.data)
-    return Shown(rows, smtp.total + google.total, True, page + 1 if more else None)
-
-
-_SMTP: Hosting = "smtp"
-_GOOGLE: Hosting = "google"
+async def read_as_one(listings: Mapping[str, Callable[[int], Awaitable[Page[_Row]]]], page: int) -> Shown[_Row]:
+    """The listings one behind the other, PAGE rows to a page; `listings` read a page of PAGE rows each."""
+    wanted, before = (page - 1) * PAGE, 0
+    rows: list[tuple[_Row, str]] = []
+    goes_on = False
+    for word, read in listings.items():
+        skipped = max(wanted - before, 0)
+        number, within = skipped // PAGE + 1, skipped % PAGE
+        found = await read(number)
+        own = list(found.data)[within:]
+        if within and len(own) < PAGE - len(rows) and found.next_page is not None:
+            found = await read(found.next_page)
+            own += found.data
+        rows += [(row, word) for row in own[: PAGE - len(rows)]]
+        before += found.total
+        goes_on |= found.next_page is not None  # where Mailin does not say how much there is, the total tells less
+    return Shown(tuple(rows), before, page + 1 if rows and (goes_on or wanted + PAGE < before) else None)
 
 
 # Words.

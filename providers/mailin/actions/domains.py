@@ -30,6 +30,7 @@ from providers.action import (
 )
 from providers.errors import NotFound, Rejected
 from providers.fields import DomainName, EmailAddress, parse_domains, problem
+from providers.files import from_file
 from providers.mailin.actions.common import (
     HOSTING_NAMES,
     PAGE,
@@ -42,7 +43,6 @@ from providers.mailin.actions.common import (
     words_into,
 )
 from providers.mailin.client import MailinClient
-from providers.mailin.lenient import Page
 from providers.mailin.models import Domain, DomainStatus, Hosting, JobState
 
 TLDS = ("com", "co", "ca", "biz")
@@ -50,6 +50,9 @@ TLDS = ("com", "co", "ca", "biz")
 
 MOST_DOMAINS = 50
 """In one request. Mailin states no limit; a person can still read a card of fifty."""
+
+MOST_DOMAINS_OF_A_LIST = 100
+"""In one request that was made for lists: more would keep whoever asks waiting for minutes, as each is looked up."""
 
 MOST_CHECKED = 10
 """Names in one `/domain check`: each is a call, and the asker is waiting."""
@@ -107,6 +110,13 @@ def _below(name: str) -> str:
 
 
 DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), _at_most(MOST_DOMAINS), AfterValidator(_sold_here)]
+ManyDomainsToBuy = Annotated[
+    list[str],
+    BeforeValidator(parse_domains),
+    AfterValidator(lambda names: list(dict.fromkeys(names))),
+    _at_most(MOST_DOMAINS_OF_A_LIST),
+    AfterValidator(_sold_here),
+]
 DomainsToCheck = Annotated[
     list[str], BeforeValidator(parse_domains), _at_most(MOST_CHECKED), AfterValidator(_sold_here)
 ]
@@ -262,6 +272,19 @@ class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy dom
         return found
 
 
+class BuyManyDomains(
+    BuyDomains, provider="mailin", command="domain buy-many", title="Buy many domains", effect=Effect.SPEND
+):
+    """Buy the domains of a list or of a CSV or XLSX file."""
+
+    domains: ManyDomainsToBuy = Field(
+        title="Domains",
+        description=f"One per line: .com, .co, .ca or .biz, at most {MOST_DOMAINS_OF_A_LIST}. "
+        "What is there twice is bought once.",
+        json_schema_extra=from_words() | from_file("domain"),
+    )
+
+
 class CheckDomains(Action, provider="mailin", command="domain check", title="Check domains", effect=Effect.READ):
     """See which names are free, and what they would cost."""
 
@@ -295,6 +318,9 @@ class CheckDomains(Action, provider="mailin", command="domain check", title="Che
         return Done(summary=summary, items=tuple(items))
 
 
+_LISTINGS: Mapping[str, str] = {**HOSTING_NAMES, "inboxkit": "from InboxKit"}
+
+
 class ListDomains(Action, provider="mailin", command="domain list", title="List domains", effect=Effect.READ):
     """List the domains of an account, or those whose name has a word in it."""
 
@@ -315,21 +341,21 @@ class ListDomains(Action, provider="mailin", command="domain list", title="List 
         return {"name": " ".join(words)}
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
-        """SMTP domains first, then Google's: two listings (rows 24 and 45) read as one."""
+        """SMTP domains first, then Google's and InboxKit's: three listings (rows 24, 45 and 23) read as one."""
         name = self.name.strip() or None
-
-        async def listing(hosting: Hosting, page: int) -> Page[Domain]:
-            read = client.google_domains if hosting == "google" else client.domains
-            return await read(page=page, per_page=PAGE, name=name)
-
-        shown = await read_as_one(listing, self.page)
+        shown = await read_as_one(
+            {
+                "smtp": lambda page: client.domains(page, PAGE, name),
+                "google": lambda page: client.google_domains(page, PAGE, name),
+                "inboxkit": lambda page: client.inboxkit_domains(page, PAGE, name),
+            },
+            self.page,
+        )
         matching = f" with “{name}” in the name" if name else ""
         if not shown.rows:
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}domains{matching} in this account.")
-        total = shown.total
-        named = f"{total} domain{'' if total == 1 else 's'}" if shown.is_whole else f"{total} SMTP domains"
         return Done(
-            summary=f"{named}{matching}, page {self.page}.",
+            summary=f"{counted(shown.total, 'domain')}{matching}, page {self.page}.",
             items=tuple(_listing_item(domain, hosting) for domain, hosting in shown.rows),
             next_page=shown.next_page,
         )
@@ -357,7 +383,7 @@ class _OfOneDomain(Action):
         try:
             return (await the_domain(client, self.domain))[0]
         except NotFound as missing:
-            raise Refused({"domain": missing.sentence}) from None
+            raise Refused({"domain": f"{missing.sentence} {missing.cure}"}) from None
 
     def _unclear(self, evidence: str) -> Unknown:
         return Unknown(
@@ -728,17 +754,18 @@ def _item(name: str, domain: Domain | None, absent: ItemState = ItemState.NOT_DO
 
 def _listing_item(domain: Domain, hosting: str) -> Item:
     state = _STATES.get(domain.status, "state unknown")
-    return Item(name=domain.name, note=f"{state} · {HOSTING_NAMES[hosting]}")
+    return Item(name=domain.name, note=f"{state} · {_LISTINGS[hosting]}")
 
 
 def _kind(domain: Domain) -> str:
     if domain.domain_provider == "inboxkit":
-        return "from InboxKit"
-    return HOSTING_NAMES["google" if domain.provider_type.lower() == "google" else "smtp"]
+        return _LISTINGS["inboxkit"]
+    return _LISTINGS["google" if domain.provider_type.lower() == "google" else "smtp"]
 
 
 ACTIONS: tuple[type[Action], ...] = (
     BuyDomains,
+    BuyManyDomains,
     CheckDomains,
     ListDomains,
     ShowDomain,

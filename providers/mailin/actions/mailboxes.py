@@ -1,14 +1,14 @@
 """What people can ask of Mailin about mailboxes.
 
-A mailbox's password cannot be set here: what is asked is stored, and a password must never be. Mailin makes one up for
-every new mailbox, and `mailbox credentials` shows it to those who may see it.
+Mailin makes up a password for every new mailbox; `mailbox credentials` shows it to those who may see it, and `mailbox
+password` sets another.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -37,7 +37,8 @@ from providers.action import (
     multiline,
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
-from providers.fields import EmailAddress, parse_address, problem
+from providers.fields import EmailAddress, parse_address, problem, secret_of
+from providers.files import from_file
 from providers.mailin.actions.common import (
     HOSTING_NAMES,
     KEEP_WATCHING,
@@ -71,6 +72,9 @@ LISTING_LAG = timedelta(minutes=2)
 
 LONGEST_NAME = 100
 LONGEST_SIGNATURE = 3000
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD = 24
+"""As for a new mailbox (endpoint row 39); for a change (row 42) Mailin names no most."""
 
 _STATES = {MailboxStatus.ACTIVE: "live", MailboxStatus.INACTIVE: "not active"}
 _EXAMPLE = "ana@acme.com Ana Ruiz"
@@ -80,7 +84,7 @@ _PATTERN_WORD = re.compile(r"\{([a-z]*)\}")
 # What is typed to create mailboxes.
 
 
-def _parse_lines(value: Any) -> Any:
+def parse_mailboxes(value: Any) -> Any:
     """Each line as `address name`. A line that is a pattern makes the addresses of the names that follow it.
 
     Raises one error that names what is wrong with the first lines that are.
@@ -149,11 +153,11 @@ class CreateMailboxes(
         description="Where the domain of these mailboxes lives.",
         json_schema_extra=choices(HOSTING_NAMES),
     )
-    mailboxes: Annotated[list[str], BeforeValidator(_parse_lines)] = Field(
+    mailboxes: Annotated[list[str], BeforeValidator(parse_mailboxes)] = Field(
         title="Mailboxes",
         description=f"A line each: {_EXAMPLE}. Or a pattern, such as {{first}}.{{last}}@acme.com or "
-        f"{{f}}{{last}}@acme.com, and below it a full name on each line. At most {MOST_MAILBOXES}.",
-        json_schema_extra=from_words(),
+        f"{{f}}{{last}}@acme.com, and below it, or in a file, the full names. At most {MOST_MAILBOXES}.",
+        json_schema_extra=from_words() | from_file("email", "name", may_lack=["email"]),
     )
 
     @field_validator("mailboxes")
@@ -391,19 +395,16 @@ class ListMailboxes(Action, provider="mailin", command="mailbox list", title="Li
         name = self.name.strip() or None
         kinds = "" if self.hosting == "all" else f"{HOSTING_NAMES[self.hosting]} "
 
-        async def listing(hosting: Hosting, page: int) -> Page[Mailbox]:
-            if self.hosting not in ("all", hosting):
-                return Page(data=(), page=page, last_page=1, total=0)
-            read = client.google_mailboxes if hosting == "google" else client.mailboxes
-            return await read(page=page, per_page=PAGE, name=name)
-
-        shown = await read_as_one(listing, self.page)
+        listings: dict[str, Callable[[int], Awaitable[Page[Mailbox]]]] = {
+            "smtp": lambda page: client.mailboxes(page, PAGE, name),
+            "google": lambda page: client.google_mailboxes(page, PAGE, name),
+        }
+        asked = {hosting: read for hosting, read in listings.items() if self.hosting in ("all", hosting)}
+        shown = await read_as_one(asked, self.page)
         matching = f" with “{name}” in the name or address" if name else ""
         if not shown.rows:
             more = "more " if self.page > 1 else ""
             return Done(summary=f"There are no {more}{kinds}mailboxes{matching} in this account.")
-        if not shown.is_whole:
-            kinds = "SMTP "
         return Done(
             summary=f"{counted(shown.total, f'{kinds}mailbox', f'{kinds}mailboxes')}{matching}, page {self.page}.",
             table=Table(
@@ -451,7 +452,7 @@ class _OfOneMailbox(Action):
         """The mailbox, or Refused. `google_only` completes the sentence "Mailin can … only of Google's mailboxes"."""
         found = await find_mailbox(client, self.mailbox)
         if found is None:
-            raise Refused({"mailbox": f"{self.mailbox} is not among the mailboxes of this account."})
+            raise Refused({"mailbox": f"{self.mailbox} is not among the mailboxes of this account. {KEEP_WATCHING}"})
         if google_only and found[1] != "google":
             raise Refused(
                 {"mailbox": f"{self.mailbox} is an SMTP mailbox, and Mailin can {google_only} Google's only."}
@@ -533,6 +534,37 @@ class RenameMailbox(
         if box.name == self.name:
             return Done(summary=f"{self.mailbox} is called “{self.name}”.")
         return self._unclear(f"It is called “{box.name}” at the moment. Asking again does no harm.")
+
+
+class SetPassword(
+    _OfOneMailbox, provider="mailin", command="mailbox password", title="Change a password", effect=Effect.WRITE
+):
+    """Give a mailbox a new password; whoever is logged in with the old one is out."""
+
+    password: Annotated[SecretStr, secret_of(SHORTEST_PASSWORD, LONGEST_PASSWORD)] = Field(
+        title="New password", description=f"From {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
+    )
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        """Only the address: a password typed after the command is shown nowhere."""
+        return {"mailbox": words[0]} if words else {}
+
+    def headline(self) -> str:
+        return f"Change the password of {self.mailbox}"
+
+    async def check(self, client: MailinClient) -> None:
+        await self._checked(client)
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        """Endpoint row 42."""
+        _, _, mailbox_id = await self._found(client)
+        await client.set_mailbox_password(mailbox_id, self.password)
+        return Done(summary=f"{self.mailbox} has its new password. Log in anew wherever it is used.")
+
+    async def reconcile(self, client: MailinClient, key: str) -> Outcome:
+        """The new password is known to nobody here any more, so it cannot be compared."""
+        return self._unclear("Whether the new password opens it, only logging in tells. Asking again does no harm.")
 
 
 class DeleteMailbox(
@@ -768,6 +800,7 @@ ACTIONS: tuple[type[Action], ...] = (
     ShowMailbox,
     CreateMailboxes,
     RenameMailbox,
+    SetPassword,
     DeleteMailbox,
     MailboxRateLimit,
     SetSignature,

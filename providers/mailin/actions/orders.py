@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from providers.action import (
     Quote,
     QuoteLine,
     Refused,
+    Revealed,
     Table,
     Unknown,
     choices,
@@ -30,11 +32,13 @@ from providers.action import (
 )
 from providers.errors import NotFound
 from providers.fields import DomainName, problem
-from providers.mailin.actions.common import KEEP_WATCHING, PAGE, counted, facts, not_done, words_into
+from providers.files import from_file
+from providers.mailin.actions.common import KEEP_WATCHING, PAGE, counted, facts, listed, not_done, words_into
+from providers.mailin.actions.mailboxes import parse_mailboxes
 from providers.mailin.actions.sequencers import find_inbox_provider, find_registrar
 from providers.mailin.azure import MAILBOXES_OF_AN_ORDER
 from providers.mailin.client import MailinClient
-from providers.mailin.models import AzureOrder, AzureState, UploadStatus
+from providers.mailin.models import AzureOrder, AzureState, NewAzureMailbox, UploadStatus
 
 TLDS = ("com", "co", "biz", "ca")
 """What an order can buy (endpoint row 69)."""
@@ -60,8 +64,6 @@ def _parse_names(value: Any) -> Any:
 
 
 def _full_names(names: list[str]) -> list[str]:
-    if not names:
-        raise problem("Give at least one full name, such as Ana Ruiz.")
     if len(names) > MOST_NAMES:
         raise problem(f"These are {len(names)} names; at most {MOST_NAMES} fit, one for each mailbox.")
     single = [name for name in names if " " not in name]
@@ -100,7 +102,7 @@ class ListOrders(Action, provider="mailin", command="postroom orders", title="Az
 
 
 class AddOrder(Action, provider="mailin", command="postroom order-add", title="Order Azure", effect=Effect.SPEND):
-    """Order a hundred Microsoft mailboxes on one domain."""
+    """Order a hundred Microsoft mailboxes on one domain: made by Mailin out of names, or given one by one."""
 
     domain: DomainName = Field(
         title="Domain", description="To buy: .com, .co, .biz or .ca.", json_schema_extra=from_words()
@@ -112,8 +114,19 @@ class AddOrder(Action, provider="mailin", command="postroom order-add", title="O
         json_schema_extra=choices({"buy": "Is bought with the order", "transfer": "Is ours and moves to Mailin"}),
     )
     names: Annotated[list[str], BeforeValidator(_parse_names), AfterValidator(_full_names)] = Field(
+        default=[],
         title="Full names",
-        description=f"One per line, such as Ana Ruiz. Mailin makes the {MAILBOXES_OF_AN_ORDER} mailboxes out of them.",
+        description=f"One per line, such as Ana Ruiz. Mailin makes the {MAILBOXES_OF_AN_ORDER} mailboxes out of them. "
+        "Leave empty to give the mailboxes yourself.",
+        json_schema_extra=from_file("name"),
+    )
+    mailboxes: Annotated[list[str], BeforeValidator(parse_mailboxes)] = Field(
+        default=[],
+        title="Mailboxes",
+        description=f"Instead of the names: all {MAILBOXES_OF_AN_ORDER}, a line each, such as ana@acme.com Ana Ruiz. "
+        f"Or a pattern, such as {{first}}.{{last}}@acme.com, and {MAILBOXES_OF_AN_ORDER} full names in a file.",
+        validate_default=True,
+        json_schema_extra=from_file("email", "name", may_lack=["email"]),
     )
     inbox_provider: int | None = Field(
         None, title="Sequencer", description="Its number, as “postroom inbox-providers” shows it. May be left empty."
@@ -121,6 +134,30 @@ class AddOrder(Action, provider="mailin", command="postroom order-add", title="O
     registrar: int | None = Field(
         None, title="Registrar", description="Its number, as “postroom registrars” shows it. May be left empty."
     )
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _mailboxes(cls, lines: list[str], info: ValidationInfo) -> list[str]:
+        names, domain = info.data.get("names"), str(info.data.get("domain") or "")
+        if names and lines:
+            raise problem("Leave this empty: the mailboxes are made out of the full names above.")
+        if names == [] and not lines:
+            raise problem(f"Give the full names above, or all {MAILBOXES_OF_AN_ORDER} mailboxes here.")
+        if not lines:
+            return lines
+        if len(lines) != MAILBOXES_OF_AN_ORDER:
+            raise problem(f"These are {counted(len(lines), 'mailbox', 'mailboxes')}; an order has exactly 100.")
+        addresses = [line.partition(" ")[0] for line in lines]
+        elsewhere = [address for address in addresses if domain and address.rpartition("@")[2] != domain]
+        if elsewhere:
+            raise problem(f"{listed(elsewhere)}: all mailboxes of an order have to be on {domain}.")
+        twice = sorted(address for address, times in Counter(map(str.lower, addresses)).items() if times > 1)
+        if twice:
+            raise problem(f"{listed(twice)} is there twice. Name each mailbox once.")
+        nameless = [line for line in lines if " " not in line]
+        if nameless:
+            raise problem(f"{listed(nameless)}: write the name behind the address, such as ana@acme.com Ana Ruiz.")
+        return lines
 
     @field_validator("way")
     @classmethod
@@ -161,6 +198,8 @@ class AddOrder(Action, provider="mailin", command="postroom order-add", title="O
     async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
         """Mailin never names a price: the operator's list does (`azure.order`)."""
         what = f"{MAILBOXES_OF_AN_ORDER} Microsoft mailboxes on {self.domain}"
+        if self.mailboxes:
+            what += f": {listed([line.partition(' ')[0] for line in self.mailboxes], 3)}"
         return Quote(lines=(QuoteLine(what=what, price=prices.price("azure.order")),), currency=prices.currency)
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -168,6 +207,10 @@ class AddOrder(Action, provider="mailin", command="postroom order-add", title="O
             self.domain,
             purchase=self.way == "buy",
             full_names=self.names,
+            mailboxes=[
+                NewAzureMailbox(name=name, email=address)
+                for address, _, name in (line.partition(" ") for line in self.mailboxes)
+            ],
             provider_id=self.inbox_provider,
             registrar_id=self.registrar,
         )
@@ -247,7 +290,7 @@ class _OfOneOrder(Action):
         try:
             return (await self._found(client))[0]
         except NotFound as missing:
-            raise Refused({"domain": missing.sentence}) from None
+            raise Refused({"domain": f"{missing.sentence} {missing.cure}"}) from None
 
     def _unclear(self, evidence: str) -> Unknown:
         return Unknown(
@@ -294,6 +337,31 @@ class OrderMailboxes(
             table=Table(columns=("Address", "Name"), rows=tuple((box.username, box.name) for box in shown)),
             next_page=self.page + 1 if self.page * PAGE < len(boxes) else None,
         )
+
+
+class OrderCredentials(
+    _OfOneOrder,
+    provider="mailin",
+    command="postroom order-credentials",
+    title="Order passwords",
+    effect=Effect.REVEAL,
+):
+    """Show the passwords of an Azure order's mailboxes, once and to you alone."""
+
+    def headline(self) -> str:
+        return f"Show the mailbox passwords of the Azure order for {self.domain}"
+
+    async def reveal(self, client: MailinClient) -> Revealed:
+        """Endpoint row 73, which may show asterisks instead."""
+        _, order_id = await self._found(client)
+        boxes = await client.azure_logins(order_id)
+        known = tuple((box.username, box.password) for box in boxes if box.password is not None)
+        if not known:
+            raise NotFound(
+                f"Mailin shows no passwords of the mailboxes of {self.domain}.",
+                cure="Look into Mailin's own dashboard, or into the sequencer that they were uploaded to.",
+            )
+        return Revealed(summary=f"{counted(len(known), 'password')} of {self.domain}.", secrets=known)
 
 
 class DeleteOrder(
@@ -497,6 +565,7 @@ ACTIONS: tuple[type[Action], ...] = (
     AddOrder,
     OrderStatus,
     OrderMailboxes,
+    OrderCredentials,
     RedirectOrder,
     OrderInboxProvider,
     ReuploadOrder,

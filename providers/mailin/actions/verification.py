@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from providers.action import (
     Action,
     Chart,
     Done,
+    Download,
     Effect,
     Failed,
     Item,
@@ -22,19 +24,21 @@ from providers.action import (
     Quote,
     QuoteLine,
     Refused,
-    Revealed,
     Table,
     Unknown,
     choices,
     from_words,
     hidden,
 )
-from providers.errors import NotFound, Rejected
+from providers.errors import NotFound, ProviderError
 from providers.fields import EmailAddress, parse_addresses, problem
-from providers.mailin.actions.common import PAGE, counted, some_text
+from providers.files import from_file
+from providers.http import File
+from providers.mailin.actions.common import PAGE, counted, listed, some_text, words_into
 from providers.mailin.client import MailinClient
 from providers.mailin.models import SingleVerification, TaskState, Verdict, VerificationTask, VerificationType
 from providers.mailin.verification import MOST_ADDRESSES
+from providers.xlsx import MOST_ROWS
 
 CREDITS_EACH: Mapping[str, int] = {"standard": 1, "catch_all": 7}
 """What verifying an address costs. Not documented, but seen in use."""
@@ -53,13 +57,16 @@ _VERDICTS: Mapping[str, str] = {
 _LAST_ENTRIES = 3
 
 
-def _once_each(addresses: list[str]) -> list[str]:
-    once = list({address.lower(): address for address in addresses}.values())
-    if not once:
-        raise problem("Paste at least one address.")
-    if len(once) > MOST_ADDRESSES:
-        raise problem(f"These are {len(once)} addresses; at most {MOST_ADDRESSES} go into one request.")
-    return once
+def _once_each(most: int, instead: str = "") -> AfterValidator:
+    def check(addresses: list[str]) -> list[str]:
+        once = list({address.lower(): address for address in addresses}.values())
+        if not once:
+            raise problem("Paste at least one address.")
+        if len(once) > most:
+            raise problem(f"These are {len(once):,} addresses; at most {most:,} go into one request.{instead}")
+        return once
+
+    return AfterValidator(check)
 
 
 class _Verification(Action):
@@ -153,10 +160,12 @@ class VerifyAddress(
 class VerifyList(_Verification, provider="mailin", command="verify list", title="Verify a list", effect=Effect.SPEND):
     """Find out which of many addresses mail would arrive at."""
 
-    addresses: Annotated[list[str], BeforeValidator(parse_addresses), AfterValidator(_once_each)] = Field(
+    addresses: Annotated[
+        list[str], BeforeValidator(parse_addresses), _once_each(MOST_ADDRESSES, " Ask with “verify file” instead.")
+    ] = Field(
         title="Addresses",
         description=f"One per line, at most {MOST_ADDRESSES}. What is there twice is verified once.",
-        json_schema_extra=from_words(),
+        json_schema_extra=from_words() | from_file("email"),
     )
     kind: VerificationType = Field(
         "standard",
@@ -182,7 +191,7 @@ class VerifyList(_Verification, provider="mailin", command="verify list", title=
 
     async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
         number = len(self.addresses)
-        return self._priced(number, counted(number, "address", "addresses"), prices)
+        return self._priced(number, f"{counted(number, 'address', 'addresses')}: {listed(self.addresses, 3)}", prices)
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         task_id = await client.verify_addresses(self.addresses, self.kind)
@@ -192,7 +201,9 @@ class VerifyList(_Verification, provider="mailin", command="verify list", title=
         task = await client.verification_task(str(ref["task_id"]))
         match task.state:
             case TaskState.FINISHED:
-                return _counts(task, len(self.addresses))
+                done = _counts(task, len(self.addresses))
+                get = f"“verify result {task.task_id}” gives you the addresses."
+                return done.model_copy(update={"summary": f"{done.summary} {get}"})
             case TaskState.FAILED:
                 return Failed(
                     summary=f"Mailin could not verify the addresses: {task.reason or 'it does not say why'}.",
@@ -203,6 +214,22 @@ class VerifyList(_Verification, provider="mailin", command="verify list", title=
             case _:
                 progress = "Mailin is verifying the addresses"
         return Pending(ref=dict(ref), progress=f"{progress} (task {task.task_id}).")
+
+
+class VerifyFile(VerifyList, provider="mailin", command="verify file", title="Verify a file", effect=Effect.SPEND):
+    """Find out which addresses of a CSV or XLSX file mail would arrive at."""
+
+    addresses: Annotated[list[str], BeforeValidator(parse_addresses), _once_each(MOST_ROWS)] = Field(
+        title="Addresses",
+        description=f"At most {MOST_ROWS:,}. What is there twice is verified once.",
+        json_schema_extra=from_words() | from_file("email"),
+    )
+
+    async def run(self, client: MailinClient, key: str) -> Outcome:
+        """Endpoint row 82. Mailin gets the addresses alone, and nothing else of what was in the file."""
+        content = "\n".join(["email", *self.addresses]).encode()
+        task_id = await client.verify_file(File("addresses.csv", content, "text/csv"), self.kind)
+        return Pending(ref={"task_id": task_id}, progress=f"Mailin is verifying the addresses (task {task_id}).")
 
 
 # Looking at what was begun.
@@ -259,41 +286,45 @@ class VerificationStatus(
 
 
 class VerificationResult(_OfTask, provider="mailin", command="verify result", title="Result", effect=Effect.READ):
-    """See what came of a verification: how many addresses are good."""
+    """See what came of a verification, and get the addresses of a list to take away: they are given to you alone."""
+
+    which: Annotated[str, AfterValidator(some_text("which ones, such as deliverable, or all", 50))] = Field(
+        "deliverable",
+        title="Addresses to take away",
+        description="Such as deliverable, catch_all, invalid, risky, undeliverable, unknown or all.",
+    )
+
+    @classmethod
+    def usage(cls) -> str:
+        return "task-id [deliverable|all|…]"
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        return words_into(words, "task", "which")
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         known = await self._known(client)
         if isinstance(known, VerificationTask) and known.state is TaskState.FINISHED:
-            return _counts(known, known.total_rows or 0)
+            return await self._with_addresses(client, _counts(known, known.total_rows or 0), known)
         if isinstance(known, SingleVerification) and known.result is not None:
             return Done(summary=_verdict_on(known.email or "The address", known))
         if known.state is TaskState.FAILED:
             return Done(summary=f"The verification {self.task} has failed, so there is no result.")
         return Done(summary=f"The verification {self.task} has no result yet. Ask again later.")
 
-
-class VerificationDownload(
-    _OfTask, provider="mailin", command="verify download", title="Download results", effect=Effect.REVEAL
-):
-    """Get the link to the results of a list, once and for you alone: whoever has it can open it."""
-
-    which: Annotated[str, AfterValidator(some_text("which ones, such as deliverable", 50))] = Field(
-        "deliverable",
-        title="Which addresses",
-        description="As the result calls them, such as deliverable or catch_all.",
-    )
-
-    def headline(self) -> str:
-        return f"Show the link to the results of {self.task}"
-
-    async def reveal(self, client: MailinClient) -> Revealed:
-        download = await client.download_results(self.task, self.which)
-        if download.link is None:
-            raise Rejected(
-                "Mailin sent the file itself instead of a link, and Postroom cannot hand on files.",
-                cure="Download it from Mailin's own dashboard.",
+    async def _with_addresses(self, client: MailinClient, done: Done, task: VerificationTask) -> Done:
+        """The result with what there is to take away (endpoint row 87). That it cannot be had spoils no result."""
+        which = self.which.lower().replace("-", "_").replace(" ", "_")
+        if task.counts.get(which) == 0:
+            return done.model_copy(update={"summary": f"{done.summary} None of them is {which.replace('_', '-')}."})
+        try:
+            found = await client.download_results(self.task, which)
+        except ProviderError as error:
+            return done.model_copy(
+                update={"summary": f"{done.summary} The addresses themselves could not be had. {error.sentence}"}
             )
-        return Revealed(summary=f"The {self.which} addresses of {self.task}.", secrets=(("Link", download.link),))
+        name = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', f'{self.task}-{which}')}.csv"
+        return done.model_copy(update={"download": Download(name=name, link=found.link, content=found.csv)})
 
 
 class ShowCredits(Action, provider="mailin", command="verify credits", title="Credits", effect=Effect.READ):
@@ -373,9 +404,9 @@ def _number(value: Any) -> str:
 ACTIONS: tuple[type[Action], ...] = (
     VerifyAddress,
     VerifyList,
+    VerifyFile,
     VerificationStatus,
     VerificationResult,
-    VerificationDownload,
     ShowCredits,
     CreditHistory,
 )

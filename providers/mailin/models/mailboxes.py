@@ -10,13 +10,13 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, BeforeValidator, Field, InstanceOf, JsonValue, SecretStr, ValidationInfo
 
+from providers.answers import moment
 from providers.mailin.lenient import (
     Epoch,
     Odd,
     OptionalSecret,
     Shape,
     meaning,
-    moment,
     number_or_none,
     text,
     text_or_none,

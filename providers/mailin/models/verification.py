@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretBytes, SecretStr
 
+from providers.answers import moment
 from providers.mailin.lenient import (
     Number,
     Odd,
@@ -17,7 +18,6 @@ from providers.mailin.lenient import (
     Shape,
     Text,
     meaning,
-    moment,
     number_or_none,
     one_of,
     text,

@@ -5,7 +5,7 @@ know (what was really bought, how often). Time passes by its clock alone. Everyt
 drives it, from any process.
 """
 
-from providers.mailin.sandbox.faults import Fault, Faults, Kind, Operation, Work
+from providers.mailin.sandbox.operations import Operation
 from providers.mailin.sandbox.server import Running, create_app, serve
 from providers.mailin.sandbox.state import (
     SANDBOX_EMAIL,
@@ -19,6 +19,7 @@ from providers.mailin.sandbox.state import (
     SandboxOrder,
     SandboxTask,
 )
+from providers.simulator import Fault, Faults, Kind, Work
 
 __all__ = [
     "SANDBOX_EMAIL",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from providers.mailin.sandbox.faults import Fault, Operation
-from providers.mailin.sandbox.speaking import Api, Endpoint, json_object, required, said, stamp
+from providers.mailin.sandbox.operations import Operation
+from providers.mailin.sandbox.speaking import Api, Endpoint, required, said, stamp
 from providers.mailin.sandbox.state import SANDBOX_EMAIL, SANDBOX_PASSWORD, USER_ID
+from providers.simulator import Fault, json_object
 
 _SERVERS = (
     {"id": 201, "public_ip": "192.0.2.1", "hostname": "in-1.sandbox.example", "state": "Running", "active": 1}

@@ -8,23 +8,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from providers.mailin.sandbox.domains import TLDS
-from providers.mailin.sandbox.faults import Fault, Operation
-from providers.mailin.sandbox.speaking import (
-    Api,
-    Endpoint,
-    invalid,
-    json_object,
-    page_of,
-    part,
-    required,
-    said,
-    stamp,
-    word_of,
-)
+from providers.mailin.sandbox.operations import Operation
+from providers.mailin.sandbox.speaking import Api, Endpoint, invalid, page_of, required, said, stamp, word_of
 from providers.mailin.sandbox.state import Purchase, SandboxOrder
+from providers.simulator import Fault, json_object, part
 
 MAILBOXES = 100
 _ONE = "{order_id:int}"
+
+
+def azure_password(address: str) -> str:
+    """The password of an order's mailbox: always the same one."""
+    return f"Azure-{address.partition('@')[0]}!"
 
 
 class AzureApi(Api):
@@ -85,7 +80,7 @@ class AzureApi(Api):
 
     async def orders(self, request: Request, fault: Fault | None) -> Response:
         """All, without saying which page is the last."""
-        page = page_of(request, [self._shown(order) for order in self._sandbox.known_orders().values()], 10)
+        page = page_of(request, list(self._sandbox.known_orders().values()), 10, show=self._shown)
         return JSONResponse({name: page[name] for name in ("current_page", "data", "per_page", "total")})
 
     async def nameservers(self, request: Request, fault: Fault | None) -> Response:
@@ -105,10 +100,13 @@ class AzureApi(Api):
         return JSONResponse({"data": {"id": order.id, "status": word_of(self._state(order), fault)}})
 
     async def mailboxes(self, request: Request, fault: Fault | None) -> Response:
-        """Its mailboxes, with asterisks for passwords."""
+        """Its mailboxes, with asterisks for passwords unless that is switched off."""
         order = self._asked_for(request)
         if order is None:
             return said("Not Found", 404)
+        if self._sandbox.azure_shows_passwords:
+            shown = [box | {"password": azure_password(box["username"])} for box in order.mailboxes]
+            return JSONResponse({"mailboxes": shown})
         return JSONResponse({"mailboxes": self._shown(order)["mailboxes"]})
 
     async def remove(self, request: Request, fault: Fault | None) -> Response:

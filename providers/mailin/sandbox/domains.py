@@ -7,22 +7,21 @@ import json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from providers.mailin.sandbox.faults import Fault, Operation
+from providers.mailin.sandbox.operations import Operation
 from providers.mailin.sandbox.speaking import (
     PREFIX,
     Api,
     Endpoint,
     accepted,
     invalid,
-    json_object,
     page_of,
-    part,
     required,
     said,
     stamp,
     word_of,
 )
 from providers.mailin.sandbox.state import SandboxDomain, SandboxHosting
+from providers.simulator import Fault, json_object, part
 
 TLDS = (".com", ".co", ".ca", ".biz")
 NAME_SERVERS = "ns1.mailin.ai, ns2.mailin.ai"
@@ -72,8 +71,12 @@ class DomainApi(Api):
         """Those from InboxKit, whose page addresses lead to the others."""
         found = self._sandbox.listed("inboxkit", request.query_params.get("name", ""))
         kept = ("id", "name", "status", "domain_provider", "created_at", "updated_at")
-        rows = [{name: self._listed(domain)[name] for name in kept} for domain in found]
-        return JSONResponse(page_of(request, rows, address=f"{PREFIX}/domains"))
+
+        def show(domain: SandboxDomain) -> object:
+            shown = self._listed(domain)
+            return {name: shown[name] for name in kept}
+
+        return JSONResponse(page_of(request, found, show=show, address=f"{PREFIX}/domains"))
 
     async def domain(self, request: Request, fault: Fault | None) -> Response:
         """One: the same facts as in the listing, in other words."""
@@ -255,7 +258,7 @@ class DomainApi(Api):
 
     def _listing(self, request: Request, hosting: SandboxHosting) -> Response:
         found = self._sandbox.listed(hosting, request.query_params.get("name", ""))
-        return JSONResponse(page_of(request, [self._listed(domain) for domain in found]))
+        return JSONResponse(page_of(request, found, show=self._listed))
 
     def _listed(self, domain: SandboxDomain) -> dict[str, object]:
         active = self._is_active(domain)

@@ -9,15 +9,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from providers.mailin.sandbox.faults import Fault, Operation
+from providers.mailin.sandbox.operations import Operation
 from providers.mailin.sandbox.speaking import (
     Api,
     Endpoint,
     accepted,
     invalid,
-    json_object,
     page_of,
-    part,
     required,
     said,
     said_in_php,
@@ -26,6 +24,7 @@ from providers.mailin.sandbox.speaking import (
     word_of,
 )
 from providers.mailin.sandbox.state import SandboxHosting, SandboxMailbox
+from providers.simulator import Fault, json_object, part
 
 TOTP_SECONDS = 30
 
@@ -255,15 +254,15 @@ class MailboxApi(Api):
         return said("Not Found", 404)
 
     def _listing(self, request: Request, hosting: SandboxHosting) -> Response:
-        wanted = request.query_params.get("name", "").lower()
+        wanted, now = request.query_params.get("name", "").lower(), self.now
         found = [
-            self._shown(box)
+            box
             for box in self._sandbox.mailboxes.values()
             if box.hosting == hosting
-            and box.listed_at <= self.now
+            and box.listed_at <= now
             and (wanted in box.username.lower() or wanted in box.name.lower())
         ]
-        return JSONResponse(page_of(request, found))
+        return JSONResponse(page_of(request, found, show=self._shown))
 
     def _shown(self, mailbox: SandboxMailbox) -> dict[str, object]:
         host = f"mail.{mailbox.username.partition('@')[2]}"

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from providers.mailin.models import REGISTRAR_KINDS, SEQUENCER_KINDS
-from providers.mailin.sandbox.faults import Fault, Operation
-from providers.mailin.sandbox.speaking import Api, Endpoint, invalid, json_object, page_of, required, said
+from providers.mailin.sandbox.operations import Operation
+from providers.mailin.sandbox.speaking import Api, Endpoint, invalid, page_of, required, said
+from providers.simulator import Fault, json_object
 
 _PROVIDER_FIELDS = ("name", "provider", "api_key", "oauth_url", "username", "workspace_id")
 _REGISTRAR_FIELDS = ("name", "provider", "api_key", "username")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from providers.mailin.sandbox.faults import Fault, Kind, Operation, Work
+from providers.mailin.sandbox.operations import Operation
 from providers.mailin.sandbox.state import MailinSandbox
+from providers.simulator import Fault, Handler, Kind
 
 PREFIX = "/api/v1/public"
 PER_PAGE = 15
 
-Handler = Callable[[Request, Fault | None], Awaitable[Response]]
 Endpoint = tuple[str, str, Operation, Handler]
 """Method, path (after the prefix, unless it begins with /api), operation and handler."""
 
@@ -31,15 +31,6 @@ class Api:
     def now(self) -> datetime:
         """The time, by the sandbox's clock."""
         return self._sandbox.clock.now()
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body, if it is a JSON object, or nothing."""
-    try:
-        body = await request.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def said(message: str, status: int = 200, **more: object) -> Response:
@@ -78,12 +69,21 @@ def required(body: Mapping[str, object], *names: str) -> Response | None:
 
 
 def page_of(
-    request: Request, found: Sequence[object], per_page: int = PER_PAGE, *, address: str = "", **more: object
+    request: Request,
+    found: Sequence[Any],
+    per_page: int = PER_PAGE,
+    *,
+    show: Callable[[Any], object] = lambda one: one,
+    address: str = "",
+    **more: object,
 ) -> dict[str, object]:
-    """A page as Laravel has it. Its addresses are Mailin's own, wherever this runs: who follows them leaves it."""
+    """A page as Laravel has it, of what is `found`, each as `show` has it.
+
+    Its addresses are Mailin's own, wherever this runs: who follows them leaves it.
+    """
     page = number(request.query_params.get("page"), 1)
     per_page = number(request.query_params.get("per_page"), per_page)
-    shown = list(found[(page - 1) * per_page : page * per_page])
+    shown = [show(one) for one in found[(page - 1) * per_page : page * per_page]]
     last_page = max(1, -(-len(found) // per_page))
     here = "https://api.mailin.ai" + (address or request.url.path)
     return {
@@ -101,11 +101,6 @@ def page_of(
         "to": (page - 1) * per_page + len(shown) if shown else None,
         "total": len(found),
     }
-
-
-def part(things: Sequence[Any], fault: Fault | None) -> Sequence[Any]:
-    """As much of it as a fault lets be done."""
-    return things[: -(-len(things) // 2)] if fault is not None and fault.work is Work.HALF else things
 
 
 def word_of(state: str, fault: Fault | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 from providers.accounts import Clock
 from providers.mailin.models import JobState, VerificationType
-from providers.mailin.sandbox.faults import Faults
+from providers.mailin.sandbox.operations import Operation
+from providers.simulator import REMEMBERED_CALLS, Arrived, Faults
 
 SANDBOX_EMAIL: Final = "ana@sandbox.example"
 SANDBOX_PASSWORD: Final = "sandbox-password"  # noqa: S105 (opens nothing but this)
@@ -136,7 +137,7 @@ class MailinSandbox:
     """How long jobs, transfers, orders, uploads and verifications take, by the clock."""
     listing_lag_seconds: float = 0.0
     """How long after a purchase nothing knows of it yet: no listing, no availability, no refusal of a second one."""
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=lambda: Faults(Operation))
     taken: set[str] = field(default_factory=lambda: set(TAKEN))
     """Names that belong to somebody else."""
     failing: set[str] = field(default_factory=set)
@@ -153,6 +154,8 @@ class MailinSandbox:
     """Under which address the upload of an order is told of."""
     verdict_at_once: bool = True
     """Whether a single verification answers with its verdict, or with a task."""
+    azure_shows_passwords: bool = False
+    """Show an order's passwords to whoever asks for its mailboxes, instead of asterisks."""
     download_is_file: bool = False
     """Whether a download of the type "standard" is the file itself, as the text has it, or a link."""
 
@@ -160,6 +163,8 @@ class MailinSandbox:
     """What was really bought, in order. A name that is here twice was paid for twice."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each operation was called, whatever came of it."""
+    arrived: deque[Arrived] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CALLS), repr=False)
+    """The latest calls as they came in."""
     domains: dict[str, SandboxDomain] = field(default_factory=dict)
     jobs: dict[str, SandboxJob] = field(default_factory=dict)
     mailboxes: dict[int, SandboxMailbox] = field(default_factory=dict)

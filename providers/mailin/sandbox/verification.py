@@ -14,19 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from providers.mailin.models import VerificationType
-from providers.mailin.sandbox.faults import Fault, Kind, Operation
-from providers.mailin.sandbox.speaking import (
-    Api,
-    Endpoint,
-    invalid,
-    json_object,
-    page_of,
-    part,
-    required,
-    said,
-    word_of,
-)
+from providers.mailin.sandbox.operations import Operation
+from providers.mailin.sandbox.speaking import Api, Endpoint, invalid, page_of, required, said, word_of
 from providers.mailin.sandbox.state import SandboxTask
+from providers.simulator import Fault, Kind, json_object, part
 
 COST: dict[str, int] = {"standard": 1, "catch_all": 7}
 MOST_ADDRESSES = 500

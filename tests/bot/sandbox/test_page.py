@@ -179,6 +179,14 @@ def test_mrkdwn_as_html(workspace, written, shown):
     assert shown in Words(workspace, "U0ANA").mrkdwn(written)
 
 
+def test_verbatim_text_makes_no_links_of_its_own(workspace):
+    said = {"type": "mrkdwn", "text": "*see* https://a.test <https://b.test|b>"}
+    words = Words(workspace, "U0ANA")
+    assert "https://a.test</a>" in words.text(said)
+    verbatim = words.text(said | {"verbatim": True})
+    assert "<strong>see</strong> https://a.test <a href" in verbatim
+
+
 def test_what_a_person_types_is_escaped_and_names_become_references(workspace):
     assert as_typed(workspace, "<b> & @omar, in #outreach @nobody a@b.test @finance") == (
         "&lt;b&gt; &amp; <@U0OMAR>, in <#C0OUTREACH|outreach> @nobody a@b.test <!subteam^S0FINANCE>"
@@ -673,7 +681,13 @@ async def test_every_kind_of_field_by_keyboard_and_mouse(bot, opens, submitted, 
         await several.press_sequentially(words)
         await offered.first.click()
     await dialog.get_by_role("button", name="Remove Partners").click()
-    await expect(dialog.get_by_label("File (optional)", exact=True)).to_be_disabled()
+    file = dialog.get_by_label("File (optional)", exact=True)
+    await file.set_input_files(
+        [{"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"Gr\xc3\xbc\xc3\x9fe"} for n in "ab"]
+    )
+    await dialog.get_by_role("button", name="Remove a.txt").click()
+    await expect(dialog.get_by_role("button", name="Remove a.txt")).to_be_hidden()
+    await expect(dialog.get_by_role("button", name="Remove b.txt")).to_be_visible()
     await dialog.get_by_role("button", name="Check").click()
     await expect(dialog.get_by_test_id("error")).to_have_text("Please enter a number of at most 9.")
     await dialog.get_by_role("textbox", name="Number").fill("3")
@@ -690,6 +704,8 @@ async def test_every_kind_of_field_by_keyboard_and_mouse(bot, opens, submitted, 
     }
     assert several_chosen == {"checks": ["c"], "many": ["a", "c"], "founds": ["id-Spri"]}
     assert (values["number"]["value"], values["email"]["value"]) == ("3", "ana@acme.test")
+    [attached] = values["file"]["files"]
+    assert (attached["name"], attached["size"], attached["filetype"]) == ("b.txt", 7, "txt")
     assert (values["day"]["selected_date"], values["time"]["selected_time"]) == ("2026-03-04", "15:30")
     assert values["moment"]["selected_date_time"] == 1772634600  # half past three in Berlin, where Ana is
     assert (values["user"]["selected_user"], values["channel"]["selected_conversation"]) == ("U0OMAR", APPROVALS)

@@ -293,3 +293,43 @@ async def test_a_closed_view_is_reported_only_when_asked_for(any_bot, ana, view,
     assert below.id == quiet.id
     assert await ana.closes(quiet) is None
     assert closed == [("loud", False)]
+
+
+async def test_what_an_app_shows_after_its_ack_is_not_overtaken_by_the_ack(
+    any_bot, workspace, ana, view, text_input
+) -> None:
+    """The ack and the call come by two connections, and the call may be read first."""
+    calls: list[Any] = []
+
+    @any_bot.view("buy")
+    async def bought(ack: Any, body: Any, client: Any) -> None:
+        done = client.views_update(view_id=body["view"]["id"], view=view("Done", [text_input("note")]))
+        calls.append(asyncio.create_task(done))
+        await asyncio.sleep(0.02)
+        await ack(response_action="update", view=view("Wait", [text_input("note")]))
+
+    trigger = workspace.trigger_for("U0ANA")
+    await any_bot.client.views_open(trigger_id=trigger, view=view("Buy", [text_input("note", optional=True)]))
+    modal = await ana.sees_modal("Buy")
+
+    await ana.submits(modal)
+    await asyncio.gather(*calls)
+
+    assert modal.title == "Done"
+
+
+async def test_a_view_changed_before_the_ack_waits_only_a_moment(any_bot, workspace, ana, view, text_input) -> None:
+    seen: list[str] = []
+
+    @any_bot.view("buy")
+    async def bought(ack: Any, body: Any, client: Any) -> None:
+        await client.views_update(view_id=body["view"]["id"], view=view("Wait", [text_input("note")]))
+        seen.append(ana.modal.title)
+        await ack(response_action="update", view=view("Done", [text_input("note")]))
+
+    trigger = workspace.trigger_for("U0ANA")
+    await any_bot.client.views_open(trigger_id=trigger, view=view("Buy", [text_input("note", optional=True)]))
+    modal = await ana.sees_modal("Buy")
+
+    assert (await ana.submits(modal)).ok
+    assert (seen, modal.title) == (["Wait"], "Done")

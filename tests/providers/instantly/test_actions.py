@@ -27,7 +27,8 @@ from providers.instantly.actions import (
 )
 from providers.instantly.client import InstantlyClient
 from providers.instantly.provider import instantly as the_provider
-from providers.instantly.sandbox import Fault, InstantlySandbox, Kind, Work
+from providers.instantly.sandbox import InstantlySandbox
+from providers.simulator import Fault, Kind, Work
 
 ID = "3bfdd2a0-65c4-48c9-90e6-c87a8aa25a50"
 
@@ -477,7 +478,7 @@ class TestAccounts:
 
         shown = await typed(ListSendingAccounts, "acme.com").run(instantly, "key")
 
-        assert shown.summary == "2 sending accounts that match “acme.com”."
+        assert shown.summary == "2 sending accounts matching “acme.com”."
         assert shown.table.columns[0] == "Address"
         assert shown.table.rows == (
             ("ana@acme.com", "connection error", "98.5", "30", "10", "10", "Warm, EU"),
@@ -495,7 +496,7 @@ class TestAccounts:
         assert paused.table is not None
         assert [row[0] for row in paused.table.rows] == ["ana@acme.com"]
         assert isinstance(broken, Done)
-        assert broken.summary == "There are no sending accounts that match “acme” with the status “sending error”."
+        assert broken.summary == "There are no sending accounts matching “acme” with the status “sending error”."
 
 
 class TestLimits:
@@ -591,7 +592,7 @@ class TestLimits:
     ) -> None:
         sandbox.add_account("a@x.com")
         sandbox.add_account("b@x.com")
-        sandbox.faults.add("update_account", Fault.says_error("Error UA404 - Please contact support"))
+        sandbox.faults.add("update_account", Fault.answers(200, word="Error UA404 - Please contact support"))
 
         failed = await SetMailboxLimits(addresses=["a@x.com", "b@x.com"], sending_gap=3).run(instantly, "key")
 

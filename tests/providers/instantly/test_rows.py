@@ -190,7 +190,7 @@ async def test_row(
     sandbox.add_account("a@acme.com")
     campaign = sandbox.add_campaign("Spring")
     await call(instantly, campaign.id)
-    [arrived] = sandbox.received
+    [arrived] = sandbox.arrived
     assert (arrived.method, arrived.path, arrived.query) == ("POST", path, {})
     assert {name: value for name, value in arrived.headers.items() if name in IDENTIFYING} == headers
     assert arrived.headers["content-type"] == "application/json"
@@ -206,7 +206,7 @@ async def test_the_other_known_prefix(open_account: Callable[..., InstantlyClien
     await client.accounts()
     await client.update_account("a@acme.com", Limits(daily_limit=1))
     await client.update_accounts(["a@acme.com"], 2)
-    assert [call.path for call in sandbox.received] == [
+    assert [call.path for call in sandbox.arrived] == [
         "/backend/api/v1/account/list",
         "/backend/api/v1/account/update",
         "/backend/api/v1/account/update/bulk",
@@ -220,7 +220,7 @@ async def test_without_a_user_or_a_workspace(
     await client.create_campaign("Spring")
     await client.create_campaign("Summer", user_id=SANDBOX_USER_ID)
     await client.create_api_key("ci")
-    spring, summer, key = sandbox.received
+    spring, summer, key = sandbox.arrived
     assert spring.body == {"name": "Spring"}
     assert summer.body == {"name": "Summer", "user_id": SANDBOX_USER_ID}
     assert key.headers["x-workspace-id"] == SANDBOX_ORGANIZATION_ID

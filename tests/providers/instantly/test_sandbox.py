@@ -12,12 +12,11 @@ from providers.instantly.sandbox import (
     SANDBOX_ORGANIZATION_ID,
     SANDBOX_ORGANIZATION_TOKEN,
     SANDBOX_SESSION,
-    Fault,
     InstantlySandbox,
     Running,
-    Work,
     create_app,
 )
+from providers.simulator import Fault, Work
 
 HEADERS = {
     "Cookie": f"__session={SANDBOX_SESSION}",

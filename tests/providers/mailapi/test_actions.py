@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
+from providers.action import Action, Done, Effect, Failed, ItemState, Later, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, AuthExpired, NotFound, OutcomeUnknown, Rejected
 from providers.mailapi.actions import (
     ACTIONS,
@@ -23,7 +24,8 @@ from providers.mailapi.actions import (
 from providers.mailapi.client import MailApiClient
 from providers.mailapi.models import is_label
 from providers.mailapi.provider import mailapi as the_provider
-from providers.mailapi.sandbox import IMAP_PASSWORD, SANDBOX_KEY, Fault, Kind, MailApiSandbox, Work
+from providers.mailapi.sandbox import IMAP_PASSWORD, SANDBOX_KEY, MailApiSandbox
+from providers.simulator import Fault, Kind, Work
 
 
 def typed(action: type[Action], line: str) -> Any:
@@ -195,9 +197,9 @@ class TestSubDomains:
             "domain": "“acme” is not a domain name. A domain looks like acme-mail.com.",
             "labels": "-x: not the name of a sub-domain. One looks like team, with letters, digits and hyphens only.",
         }
-        eleven = " ".join(f"s{n}" for n in range(11))
-        assert problems(AddSubDomains, domain="acme.com", labels=eleven)["labels"].startswith(
-            "These are 11 sub-domains; MailAPI takes at most 10"
+        many = " ".join(f"s{n}" for n in range(101))
+        assert problems(AddSubDomains, domain="acme.com", labels=many)["labels"].startswith(
+            "These are 101 sub-domains; at most 100 go into one request"
         )
         long = ".".join(["a" * 62] * 4)[:250]
         assert problems(AddSubDomains, domain=long, labels="team")["labels"].startswith("Together with the domain")
@@ -246,30 +248,85 @@ class TestSubDomains:
         assert done.summary == "All 10 sub-domains are verified."
         assert sandbox.calls["create_sub_domains"] == 1
 
-    @pytest.mark.parametrize(
-        ("tells_when", "cure"),
-        [
-            (True, "Ask again in 50 minutes, at 10:00 UTC: it is over by then at the latest."),
-            (False, "Ask again in 60 minutes, at 10:10 UTC: it is over by then at the latest."),
-        ],
-    )
+    @pytest.mark.parametrize(("tells_when", "minutes"), [(True, 50), (False, 60)])
     async def test_too_early(
-        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any, tells_when: bool, cure: str
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any, tells_when: bool, minutes: int
     ) -> None:
         sandbox.own("acme.com")
         sandbox.tells_when = tells_when
         await AddSubDomains(domain="acme.com", labels=["team"]).run(mailapi, "key")
         clock.advance(600)
+        sales = AddSubDomains(domain="acme.com", labels=["sales"])
 
-        failed = await AddSubDomains(domain="acme.com", labels=["sales"]).run(mailapi, "key")
+        later = await sales.run(mailapi, "key")
+
+        assert isinstance(later, Later)
+        assert later.summary == (
+            "MailAPI takes sub-domains of acme.com once an hour, and that hour is not over. Nothing was sent now."
+        )
+        assert later.until == clock.now() + timedelta(minutes=minutes)
+        assert later.plan == ((later.until, "sales.acme.com"),)
+        assert later.left == sales
+        assert sandbox.made == ["team.acme.com"]
+        clock.advance(minutes * 60)
+        assert isinstance(await sales.run(mailapi, "key"), Pending)
+
+    async def test_more_than_ten_go_hour_by_hour(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
+    ) -> None:
+        sandbox.own("acme.com")
+        action = AddSubDomains(domain="acme.com", labels=[f"s{n}" for n in range(23)])
+        began = clock.now()
+
+        later = await action.run(mailapi, "key")
+        assert isinstance(later, Later)
+        assert later.summary == "MailAPI has taken 10 of 23 sub-domains of acme.com; it takes at most 10 an hour."
+        assert [at - began for at, _ in later.plan] == [timedelta(hours=1), timedelta(hours=2)]
+        assert [what.count("acme.com") for _, what in later.plan] == [10, 3]
+        clock.advance(3600)
+        later = await later.left.run(mailapi, "key")
+        assert isinstance(later, Later)
+        clock.advance(3600)
+        taken = await later.left.run(mailapi, "key")
+
+        assert isinstance(taken, Pending)
+        assert sandbox.made == list(action.subjects())
+        assert isinstance(await later.left.poll(mailapi, taken.ref), Done)
+
+    async def test_a_no_to_the_second_ten_says_what_became_of_all(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
+    ) -> None:
+        sandbox.own("acme.com")
+        later = await AddSubDomains(domain="acme.com", labels=[f"s{n}" for n in range(12)]).run(mailapi, "key")
+        assert isinstance(later, Later)
+        clock.advance(3600)
+        sandbox.faults.add("create_sub_domains", Fault.answers(422))
+
+        failed = await later.left.run(mailapi, "key")
 
         assert isinstance(failed, Failed)
-        assert failed.summary == (
-            "MailAPI takes sub-domains of acme.com once an hour, and that hour is not over. Nothing was changed."
-        )
-        assert failed.cure == cure
-        assert states(failed) == [("sales.acme.com", ItemState.NOT_DONE)]
-        assert sandbox.made == ["team.acme.com"]
+        assert failed.summary.startswith("MailAPI has taken 10 of 12 sub-domains of acme.com, and then no more.")
+        assert [state for _, state in states(failed)] == [ItemState.BOUGHT] * 10 + [ItemState.NOT_DONE] * 2
+
+    @pytest.mark.parametrize("work", [Work.ALL, Work.HALF])
+    async def test_an_unclear_answer_to_the_first_ten(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, work: Work
+    ) -> None:
+        sandbox.own("acme.com")
+        sandbox.faults.add("create_sub_domains", Fault.cut_after(work=work))
+        action = AddSubDomains(domain="acme.com", labels=[f"s{n}" for n in range(12)])
+        with pytest.raises(OutcomeUnknown):
+            await action.run(mailapi, "key")
+
+        looked = await action.reconcile(mailapi, "key")
+
+        if work is Work.ALL:
+            assert isinstance(looked, Later)
+            assert looked.left == action.model_copy(update={"sent": 10})
+        else:
+            assert isinstance(looked, Unknown)
+            assert looked.evidence.endswith("Never sent: s10.acme.com, s11.acme.com; ask for them again.")
+            assert [state for _, state in states(looked)][-3:] == [ItemState.UNKNOWN, *[ItemState.NOT_DONE] * 2]
 
     @pytest.mark.parametrize(
         ("fault", "listed"),
@@ -402,8 +459,8 @@ class TestCreatingMailboxes:
 
         await ONE.run(mailapi, "key")
 
-        assert sandbox.received[-1].body["Params"] == {"display_name": "Ana Lee", "quota_mb": 512}
-        assert sandbox.received[-1].body["Email_fullname"] == "ana"
+        assert sandbox.arrived[-1].body["Params"] == {"display_name": "Ana Lee", "quota_mb": 512}
+        assert sandbox.arrived[-1].body["Email_fullname"] == "ana"
 
     async def test_only_one_sentence_means_live(self, mailapi: MailApiClient, sandbox: MailApiSandbox) -> None:
         sandbox.own("acme.com")
@@ -437,7 +494,7 @@ class TestCreatingMailboxes:
         sandbox.own("acme.com")
         taken = await ONE.run(mailapi, "key")
         assert isinstance(taken, Pending)
-        sandbox.faults.add("mailbox_task", Fault.task_says("melting"))
+        sandbox.faults.add("mailbox_task", Fault.job_says("melting"))
 
         still = await ONE.poll(mailapi, taken.ref)
 
@@ -449,7 +506,7 @@ class TestCreatingMailboxes:
         sandbox.task_seconds = 60
         taken = await ONE.run(mailapi, "key")
         assert isinstance(taken, Pending)
-        sandbox.faults.add("mailbox_task", Fault.task_says("completed"))
+        sandbox.faults.add("mailbox_task", Fault.job_says("completed"))
 
         looked = await ONE.poll(mailapi, taken.ref)
 

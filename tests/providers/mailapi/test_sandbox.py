@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from providers.mailapi.sandbox import SANDBOX_KEY, Fault, MailApiSandbox, Running, Work, create_app
+from providers.mailapi.sandbox import SANDBOX_KEY, MailApiSandbox, Running, create_app
+from providers.simulator import Fault, Work
 
 API = "/api/v1"
 KEY = {"key": SANDBOX_KEY}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, ItemState, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, NotFound, OutcomeUnknown
+from providers.mailin.actions.common import KEEP_WATCHING
 from providers.mailin.actions.domains import (
     ACTIONS,
     AddSubdomain,
@@ -75,6 +76,7 @@ class TestAsking:
         effects = {action.command: action.effect for action in ACTIONS if action.effect.needs_decision}
         assert effects == {
             "domain buy": Effect.SPEND,
+            "domain buy-many": Effect.SPEND,
             "domain email-forward": Effect.DESTROY,
             "domain delete": Effect.DESTROY,
         }
@@ -99,7 +101,9 @@ class TestCheck:
     async def test_a_domain_that_is_not_ours(self, mailin: MailinClient, action: Action) -> None:
         with pytest.raises(Refused) as refused:
             await action.check(mailin)
-        assert refused.value.problems == {"domain": "acme.com is not among the domains of this account."}
+        assert refused.value.problems == {
+            "domain": f"acme.com is not among the domains of this account. {KEEP_WATCHING}"
+        }
         with pytest.raises(NotFound):
             await action.run(mailin, "key")
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
 from providers.errors import NotFound, OutcomeUnknown, Rejected
-from providers.mailin.actions.common import PAGE
+from providers.mailin.actions.common import KEEP_WATCHING, PAGE
 from providers.mailin.actions.mailboxes import (
     ACTIONS,
     CreateMailboxes,
@@ -188,7 +188,9 @@ class TestCheck:
     async def test_of_a_mailbox_that_is_not_ours(self, mailin: MailinClient, action: Action) -> None:
         with pytest.raises(Refused) as refused:
             await action.check(mailin)
-        assert refused.value.problems == {"mailbox": "ana@acme.com is not among the mailboxes of this account."}
+        assert refused.value.problems == {
+            "mailbox": f"ana@acme.com is not among the mailboxes of this account. {KEEP_WATCHING}"
+        }
 
         with pytest.raises(NotFound, match="not among the mailboxes"):
             await action.run(mailin, "key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,14 +10,15 @@ from pydantic import SecretStr, ValidationError
 
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
-from providers.errors import AlreadyExists, NotFound, OutcomeUnknown
+from providers.errors import AlreadyExists, NotFound, OutcomeUnknown, Rejected
 from providers.mailin.actions import ACTIONS
-from providers.mailin.actions.account import ListServers, ShowAccount
-from providers.mailin.actions.common import PAGE
+from providers.mailin.actions.account import ListServers, ShowAccount, ShowServer
+from providers.mailin.actions.common import KEEP_WATCHING, PAGE
 from providers.mailin.actions.orders import (
     AddOrder,
     DeleteOrder,
     ListOrders,
+    OrderCredentials,
     OrderInboxProvider,
     OrderMailboxes,
     OrderStatus,
@@ -24,10 +26,14 @@ from providers.mailin.actions.orders import (
     ReuploadOrder,
 )
 from providers.mailin.actions.sequencers import (
+    AddInboxProvider,
+    AddRegistrar,
     ListInboxProviders,
     ListRegistrars,
     RemoveInboxProvider,
     RemoveRegistrar,
+    UpdateInboxProvider,
+    UpdateRegistrar,
 )
 from providers.mailin.client import MailinClient
 from providers.mailin.models import InboxProviderDetails, RegistrarDetails
@@ -52,6 +58,9 @@ async def registrar(mailin: MailinClient) -> int:
     return number
 
 
+BOXES = [f"box{n}@acme.com Box {n}" for n in range(1, 101)]
+
+
 @pytest.fixture
 async def ordered(mailin: MailinClient) -> None:
     await mailin.add_azure_order("acme.com", purchase=True, full_names=["Ana Ruiz"])
@@ -67,7 +76,12 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("action", "given", "sentence"),
         [
-            (AddOrder, {"domain": "acme.com", "names": ""}, "Give at least one full name"),
+            (AddOrder, {"domain": "acme.com", "names": ""}, "Give the full names above, or all 100 mailboxes here."),
+            (AddOrder, {"domain": "acme.com", "mailboxes": BOXES[:99]}, "These are 99 mailboxes; an order has exactly"),
+            (AddOrder, {"domain": "acme.co", "mailboxes": BOXES}, "box1@acme.com, box2@acme.com, "),
+            (AddOrder, {"domain": "acme.com", "mailboxes": [*BOXES[:99], BOXES[0]]}, "box1@acme.com is there twice."),
+            (AddOrder, {"domain": "acme.com", "mailboxes": [*BOXES[:99], "a@acme.com"]}, "a@acme.com: write the name"),
+            (AddOrder, {"domain": "acme.com", "mailboxes": BOXES, "names": "Ana Ruiz"}, "Leave this empty"),
             (AddOrder, {"domain": "acme.com", "names": "Ana"}, "“Ana” is not a full name."),
             (AddOrder, {"domain": "acme.com", "names": ["A B"] * 101}, "These are 101 names"),
             (OrderInboxProvider, {"domain": "acme.com"}, "Name the sequencer by its number"),
@@ -97,8 +111,7 @@ class TestAsking:
         assert not {"account", "reason"} & set(action.model_fields)
         for name, field in action.model_fields.items():
             assert action.is_hidden(name) or field.title
-            assert "password" not in name
-            assert "api_key" not in name
+            assert name in action.secret_fields() or not re.search("password|api_key", name)
 
     def test_what_waits_for_a_decision(self) -> None:
         waiting = {
@@ -149,6 +162,26 @@ class TestOrdering:
         assert isinstance(await ORDER.poll(mailin, seen.ref), Done)
         assert sandbox.times_bought("acme.com") == 1
 
+    async def test_a_hundred_mailboxes_that_were_given(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        names = [f"Ana Ruiz{n}" for n in range(100)]
+        given = AddOrder.model_validate({"domain": "acme.com", "mailboxes": "\n".join(BOXES)})
+        made = AddOrder.model_validate(
+            {"domain": "other.com", "mailboxes": "\n".join(["{first}.{last}@other.com", *names])}
+        )
+        quote = await given.quote(mailin, PriceList())
+        assert quote.lines[0].what.endswith("on acme.com: box1@acme.com, box2@acme.com, box3@acme.com and 97 more")
+
+        for action in (given, made):
+            assert isinstance(await action.run(mailin, "key"), Pending)
+
+        one, other = sandbox.orders.values()
+        assert (one.mode, len(one.mailboxes), one.mailboxes[0]) == (
+            "manual",
+            100,
+            {"name": "Box 1", "username": "box1@acme.com"},
+        )
+        assert other.mailboxes[1] == {"name": "Ana Ruiz1", "username": "ana.ruiz1@other.com"}
+
     async def test_it_fails(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.failing = {"acme.com"}
         taken = await ORDER.run(mailin, "key")
@@ -198,7 +231,9 @@ class TestOneOrder:
     async def test_none(self, mailin: MailinClient, action: Action) -> None:
         with pytest.raises(Refused) as refused:
             await action.check(mailin)
-        assert refused.value.problems == {"domain": "There is no Azure order for acme.com in this account."}
+        assert refused.value.problems == {
+            "domain": f"There is no Azure order for acme.com in this account. {KEEP_WATCHING}"
+        }
         with pytest.raises(NotFound):
             await action.run(mailin, "key")
 
@@ -237,6 +272,18 @@ class TestOneOrder:
                 break
             page = done.next_page
         assert seen == [f"box{number}@acme.com" for number in range(1, 101)]
+
+    async def test_passwords(self, mailin: MailinClient, sandbox: MailinSandbox, ordered: None) -> None:
+        with pytest.raises(NotFound, match="shows no passwords of the mailboxes"):
+            await OrderCredentials(domain="acme.com").reveal(mailin)
+
+        sandbox.azure_shows_passwords = True
+        shown = await OrderCredentials(domain="acme.com").reveal(mailin)
+
+        assert shown.summary == "100 passwords of acme.com."
+        assert shown.secrets[0][0] == "box1@acme.com"
+        assert shown.secrets[0][1].get_secret_value() == "Azure-box1!"
+        assert "Azure-box1!" not in repr(shown)
 
     async def test_redirect(self, mailin: MailinClient, sandbox: MailinSandbox, ordered: None) -> None:
         action = RedirectOrder(domain="acme.com", to="else.com")
@@ -368,6 +415,76 @@ class TestElsewhere:
         with pytest.raises(NotFound):
             await action.run(mailin, "key")
 
+    @pytest.mark.parametrize(
+        ("action", "operation"),
+        [
+            (AddInboxProvider(name="Sales", kind="instantly", api_key=API_KEY), "add_inbox_provider"),
+            (AddRegistrar(name="Sales", kind="porkbun", api_key=API_KEY), "add_registrar"),
+        ],
+    )
+    async def test_adding_one_and_looking_it_up_by_its_name(
+        self, mailin: MailinClient, sandbox: MailinSandbox, action: Action, operation: str
+    ) -> None:
+        await action.check(mailin)
+        sandbox.faults.add(operation, Fault.cut_after(work=Work.NOTHING))
+        with pytest.raises(OutcomeUnknown):
+            await action.run(mailin, "key")
+        assert isinstance(await action.reconcile(mailin, "key"), Unknown)
+        sandbox.faults.add(operation, Fault.cut_after())
+        with pytest.raises(OutcomeUnknown):
+            await action.run(mailin, "key")
+
+        done = await action.reconcile(mailin, "key")
+        assert isinstance(done, Done)
+        assert "now as number 1." in done.summary
+        with pytest.raises(Refused, match="Mailin has one of this name already, number 1"):
+            await action.check(mailin)
+
+    async def test_what_is_left_empty_is_sent_as_it_is_listed(
+        self, mailin: MailinClient, sandbox: MailinSandbox, sequencer: int, registrar: int
+    ) -> None:
+        sandbox.inbox_providers[sequencer] |= {"workspace_id": "w-7", "username": "ana"}
+        sandbox.registrars[registrar] |= {"username": "bo"}
+
+        await UpdateInboxProvider(inbox_provider=sequencer, password="new-password").run(mailin, "key")
+        await UpdateRegistrar(registrar=registrar, api_key="new-key").run(mailin, "key")
+
+        changed = sandbox.inbox_providers[sequencer]
+        assert (changed["password"], changed["workspace_id"], changed["username"]) == ("new-password", "w-7", "ana")
+        changed = sandbox.registrars[registrar]
+        assert (changed["api_key"], changed["username"]) == ("new-key", "bo")
+
+    async def test_what_cannot_be_changed(
+        self, mailin: MailinClient, sandbox: MailinSandbox, sequencer: int, registrar: int
+    ) -> None:
+        with pytest.raises(Refused):
+            await UpdateInboxProvider(inbox_provider=9, api_key="k").check(mailin)
+        with pytest.raises(Refused):
+            await UpdateRegistrar(registrar=9, api_key="k").check(mailin)
+        sandbox.registrars[registrar]["provider"] = "namecheap"
+        with pytest.raises(Refused, match="Namecheap needs this"):
+            await UpdateRegistrar(registrar=registrar, api_key="k").check(mailin)
+        sandbox.inbox_providers[sequencer]["provider"] = "brandnew"
+        with pytest.raises(Rejected, match="a kind that Postroom does not know"):
+            await UpdateInboxProvider(inbox_provider=sequencer, api_key="k").run(mailin, "key")
+
+    @pytest.mark.parametrize(
+        ("action", "given", "sentence"),
+        [
+            (AddInboxProvider, {"name": "S", "kind": "instantly"}, "Give the API key, or a user name with"),
+            (AddInboxProvider, {"name": "S", "kind": "instantly", "password": "x"}, "Give the API key"),
+            (UpdateInboxProvider, {"inbox_provider": 1, "api_key": "  "}, "Give the API key"),
+            (AddRegistrar, {"name": "S", "kind": "namecheap", "api_key": "k", "username": "u"}, "Namecheap needs this"),
+            (
+                AddRegistrar,
+                {"name": "S", "kind": "godaddy", "api_key": "k", "whitelisted_ip": "1.2.3"},
+                "not an IP address",
+            ),
+        ],
+    )
+    def test_mistakes_about_keys(self, action: type[Action], given: dict[str, Any], sentence: str) -> None:
+        assert sentence in told(action, **given)
+
 
 class TestAccount:
     async def test_whose_it_is(self, mailin: MailinClient) -> None:
@@ -383,3 +500,24 @@ class TestAccount:
         assert done.summary == "2 servers, 1 running."
         assert done.table is not None
         assert done.table.rows[0] == ("in-1.sandbox.example", "192.0.2.1", "inbound", "running", "yes")
+
+    @pytest.mark.parametrize("called", ["OUT-1.sandbox.example ", "198.51.100.5", "202"])
+    async def test_one_server(self, mailin: MailinClient, sandbox: MailinSandbox, called: str) -> None:
+        done = await ShowServer(server=called).run(mailin, "key")
+
+        assert isinstance(done, Done)
+        assert done.summary == "out-1.sandbox.example is stopped."
+        assert {item.name: item.note for item in done.items} == {
+            "Address": "198.51.100.5",
+            "For": "outbound",
+            "In use": "no",
+            "Number": "202",
+        }
+        assert sandbox.calls["server"] == 1
+
+    async def test_no_such_server(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        with pytest.raises(NotFound, match="no server “out-2”") as missing:
+            await ShowServer(server="out-2").run(mailin, "key")
+        assert "postroom servers" in missing.value.cure
+        assert sandbox.calls["server"] == 0
+        assert told(ShowServer, server=" ") == "Write the server's name, its address or its number."

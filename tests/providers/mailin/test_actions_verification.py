@@ -10,12 +10,11 @@ from pydantic import ValidationError
 
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
-from providers.errors import NotFound, OutcomeUnknown, Rejected
+from providers.errors import NotFound, OutcomeUnknown
 from providers.mailin.actions.verification import (
     ACTIONS,
     CreditHistory,
     ShowCredits,
-    VerificationDownload,
     VerificationResult,
     VerificationStatus,
     VerifyAddress,
@@ -42,6 +41,7 @@ class TestAsking:
         assert typed.headline() == "Verify 2 addresses (standard)"
         assert VerifyList.prefill(["ana@acme.com", "bo@acme.com"]) == {"addresses": "ana@acme.com\nbo@acme.com"}
         assert ONE.headline() == "Verify ana@acme.com (standard)"
+        assert VerificationResult.prefill(["bulk_1", "catch", "all"]) == {"task": "bulk_1", "which": "catch all"}
 
     @pytest.mark.parametrize(
         ("action", "given", "sentence"),
@@ -51,7 +51,7 @@ class TestAsking:
             (VerifyList, {"addresses": "ana@acme.com bo"}, "“bo” is not an e-mail address."),
             (VerifyList, {"addresses": [f"a{n}@acme.com" for n in range(501)]}, "These are 501 addresses; at most 500"),
             (VerificationStatus, {"task": " "}, "Write the task's id"),
-            (VerificationDownload, {"task": "t", "which": ""}, "Write which ones"),
+            (VerificationResult, {"task": "t", "which": ""}, "Write which ones"),
         ],
     )
     def test_mistakes_are_sentences(self, action: type[Action], given: dict[str, Any], sentence: str) -> None:
@@ -59,7 +59,7 @@ class TestAsking:
 
     def test_effects(self) -> None:
         spends = {action.command for action in ACTIONS if action.effect is Effect.SPEND}
-        assert spends == {"verify one", "verify list"}
+        assert spends == {"verify one", "verify list", "verify file"}
 
     @pytest.mark.parametrize(
         ("action", "needed"),
@@ -158,7 +158,7 @@ class TestList:
         clock.advance(60)
         done = await LIST.poll(mailin, still.ref)
         assert isinstance(done, Done)
-        assert done.summary == "2 of 4 addresses are deliverable."
+        assert done.summary == ("2 of 4 addresses are deliverable. “verify result bulk_1” gives you the addresses.")
         assert done.chart is not None
         assert dict(done.chart.shares) == {"Deliverable": 2, "Catch-all": 1, "Invalid": 1}
 
@@ -246,22 +246,69 @@ class TestLooking:
         with pytest.raises(NotFound, match="Mailin knows no verification “bulk_9”"):
             await action(task="bulk_9").run(mailin, "key")
 
-    async def test_the_link_is_shown_once(self, mailin: MailinClient, clock: Any, task: str) -> None:
+    async def test_the_addresses_come_with_the_result(self, mailin: MailinClient, clock: Any, task: str) -> None:
         clock.advance(60)
-        shown = await VerificationDownload(task=task).reveal(mailin)
+        done = await VerificationResult(task=task).run(mailin, "key")
 
-        (name, link), *_ = shown.secrets
-        assert (name, "storage/tmp" in link.get_secret_value()) == ("Link", True)
-        assert "storage/tmp" not in repr(shown)
+        assert isinstance(done, Done)
+        assert done.download is not None
+        assert done.download.name == f"{task}-deliverable.csv"
+        assert done.download.link is not None
+        assert "storage/tmp" in done.download.link.get_secret_value()
+        assert done.chart is not None
 
-    async def test_no_link(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str) -> None:
-        with pytest.raises(Rejected, match="nothing to download"):
-            await VerificationDownload(task=task).reveal(mailin)
+    async def test_what_is_taken_away_is_never_stored(self, mailin: MailinClient, clock: Any, task: str) -> None:
+        clock.advance(60)
+        done = await VerificationResult(task=task).run(mailin, "key")
 
+        assert isinstance(done, Done)
+        assert "storage/tmp" not in repr(done)
+        assert "download" not in done.model_dump(mode="json")
+
+    @pytest.mark.parametrize(
+        ("which", "rows"),
+        [
+            ("deliverable", ["ana@acme.com,deliverable", "bo@acme.com,deliverable"]),
+            ("Catch-all", ["catch_all@acme.com,catch_all"]),
+            ("invalid", ["bad@acme.com,invalid"]),
+        ],
+    )
+    async def test_the_file_itself(
+        self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str, which: str, rows: list[str]
+    ) -> None:
         clock.advance(60)
         sandbox.download_is_file = True
-        with pytest.raises(Rejected, match="the file itself"):
-            await VerificationDownload(task=task).reveal(mailin)
+
+        done = await VerificationResult(task=task, which=which).run(mailin, "key")
+
+        assert isinstance(done, Done)
+        assert done.download is not None
+        assert done.download.content is not None
+        assert done.download.content.get_secret_value().decode().splitlines() == ["email,result", *rows]
+        assert "ana@acme.com" not in repr(done)
+
+    async def test_none_of_that_kind(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str) -> None:
+        clock.advance(60)
+        done = await VerificationResult(task=task, which="duplicate").run(mailin, "key")
+
+        assert isinstance(done, Done)
+        assert done.download is None
+        assert done.summary.endswith("None of them is duplicate.")
+        assert sandbox.calls["download"] == 0
+
+    @pytest.mark.parametrize("broken", [Fault.answers(422), Fault.answers(500), Fault.unknown_shape()])
+    async def test_a_download_that_fails_spoils_no_result(
+        self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any, task: str, broken: Fault
+    ) -> None:
+        clock.advance(60)
+        sandbox.faults.add("download", broken, times=9)
+
+        done = await VerificationResult(task=task).run(mailin, "key")
+
+        assert isinstance(done, Done)
+        assert done.chart is not None
+        assert done.download is None
+        assert done.summary.startswith("2 of 4 addresses are deliverable. The addresses themselves could not be had.")
 
     async def test_credits(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         some = await ShowCredits().run(mailin, "key")

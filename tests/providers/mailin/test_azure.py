@@ -105,7 +105,7 @@ class TestOrdering:
         from providers.mailin.sandbox import azure  # noqa: PLC0415
 
         same = {"current_page": 1, "data": [{"id": 1, "domain": "a.com"}] * 100, "per_page": 100, "total": 300}
-        monkeypatch.setattr(azure, "page_of", lambda *_: same)
+        monkeypatch.setattr(azure, "page_of", lambda *_, **__: same)
         with pytest.raises(BadAnswer, match="same page"):
             await mailin.find_azure_order("b.com")
 

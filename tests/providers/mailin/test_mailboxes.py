@@ -286,5 +286,5 @@ class TestListing:
         sandbox.own_mailboxes("a@acme.com", "b@acme.com")
         for _ in range(2):
             assert {box.status for box in (await mailin.mailboxes()).data} == {MailboxStatus.UNKNOWN}
-        noted = [(line["kind"], line["said"]) for line in logged if line["event"] == "unknown word"]
+        noted = [(line["of"], line["said"]) for line in logged if line["event"] == "unknown word"]
         assert noted == [("mailbox status", "Frozen")]

@@ -30,10 +30,17 @@ from providers.scaledmail.actions import (
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import Platform
 from providers.scaledmail.provider import scaledmail as provider
-from providers.scaledmail.sandbox import SANDBOX_ORGANIZATION, Fault, ScaledMailSandbox, Work, password_of
+from providers.scaledmail.sandbox import SANDBOX_ORGANIZATION, ScaledMailSandbox, password_of
+from providers.simulator import Fault, Work
 
 KEY = "req_7k2m9x4qpd#1"
 TWO = BuyPrewarmed(domains=["warm-a.com", "warm-b.com"])
+SEQUENCER = {
+    "sequencer": "Instantly",
+    "sequencer_username": "ana@acme.com",
+    "sequencer_password": "hunter2",
+    "sequencer_link": "https://app.instantly.ai",
+}
 AFTER_THE_LAG = LISTING_LAG.total_seconds()
 
 
@@ -98,12 +105,12 @@ class TestBrowsing:
         assert BrowsePrewarmed.prefill(["Outlook", "3", "$40"]) == {
             "kind": "outlook",
             "min_months": "3",
-            "most_monthly": "$40",
+            "most_monthly": "40",
         }
         typed = BrowsePrewarmed.model_validate(BrowsePrewarmed.prefill(["outlook", "3", "$1,040.50"]))
         assert (typed.kind, typed.min_months, typed.most_monthly) == ("outlook", 3, Decimal("1040.50"))
         assert BrowsePrewarmed.model_validate_json(typed.model_dump_json()) == typed
-        assert BrowsePrewarmed.prefill(["yahoo"]) == {"kind": "yahoo"}
+        assert BrowsePrewarmed.prefill(["Blue", "google", "Lind"]) == {"kind": "google", "words": "Blue Lind"}
 
     @pytest.mark.parametrize(
         ("field", "typed", "sentence"),
@@ -126,6 +133,9 @@ class TestBrowsing:
         assert done.table.columns == ("Domain", "Kind", "Warmed", "Mailboxes", "One-time", "Per month")
         assert done.table.rows[0] == ("warm-a.com", "Google", "1 month", "2", "$23.00", "$8.00")
         assert done.table.rows[2] == ("outlook-a.com", "Outlook", "6 months", "25", "$30.00", "$50.00")
+        assert done.table.pick is not None
+        assert done.table.pick.command == BuyPrewarmed.command
+        assert done.table.pick.field in BuyPrewarmed.model_fields
 
     @pytest.mark.parametrize(
         ("filtered", "names"),
@@ -134,6 +144,10 @@ class TestBrowsing:
             ({"min_months": 2}, ["outlook-a.com"]),
             ({"most_monthly": "8"}, ["warm-a.com", "warm-b.com"]),
             ({"kind": "google", "min_months": 2}, []),
+            ({"words": "  WARM  "}, ["warm-a.com", "warm-b.com"]),
+            ({"words": "a.com warm"}, ["warm-a.com"]),
+            ({"words": "-b Lind"}, ["warm-b.com"]),
+            ({"words": "nobody"}, []),
         ],
     )
     async def test_filters(
@@ -210,11 +224,93 @@ class TestAskingToBuy:
                 "<https://acme.com/landing|acme.com/landing>",
                 "Name the domain alone, such as acme.com, without what follows the slash.",
             ),
+            (
+                "redirect",
+                "a.com acme.com\nacme.org",
+                "Write one domain for all, or on each line a bought domain and the one its visitors go to.",
+            ),
+            (
+                "redirect",
+                "a.com https://acme.com/x",
+                "Name the domain alone, such as acme.com, without what follows the slash.",
+            ),
+            (
+                "redirect",
+                "a.com acme.com\nA.com acme.org",
+                "a.com is there twice. Its visitors can go to one domain only.",
+            ),
+            ("redirect", "b.com acme.com", "b.com is not among the domains above."),
             ("tag", "x" * 51, "This tag has 51 characters; at most 50 fit."),
         ],
     )
     def test_mistakes(self, field: str, typed: Any, sentence: str) -> None:
         assert sentence_under(field, BuyPrewarmed, **{"domains": "a.com", field: typed}) == sentence
+
+    async def test_a_redirect_for_each(self, scaledmail: ScaledMailClient, shelf: ScaledMailSandbox) -> None:
+        action = BuyPrewarmed.model_validate(
+            {
+                "domains": "warm-a.com warm-b.com outlook-a.com",
+                "redirect": "Warm-A.com → https://acme.com\n\noutlook-a.com acme.org",
+            }
+        )
+        assert BuyPrewarmed.model_validate(action.model_dump(mode="json")) == action
+
+        quote = await action.quote(scaledmail, PriceList())
+        await action.run(scaledmail, KEY)
+
+        assert [line.what for line in quote.lines if "one-time" in line.what] == [
+            "warm-a.com, one-time (visitors go to acme.com)",
+            "warm-b.com, one-time",
+            "outlook-a.com, one-time (visitors go to acme.org)",
+        ]
+        assert {d.name: d.redirect for d in shelf.domains.values()} == {
+            "warm-a.com": "acme.com",
+            "warm-b.com": "",
+            "outlook-a.com": "acme.org",
+        }
+
+    async def test_into_a_sequencer(self, scaledmail: ScaledMailClient, shelf: ScaledMailSandbox) -> None:
+        action = BuyPrewarmed.model_validate({"domains": "warm-a.com", **SEQUENCER, "sequencer_tag": "May"})
+
+        assert action.headline() == "Buy pre-warmed warm-a.com into Instantly"
+        assert "hunter2" not in repr(action)
+        assert "hunter2" not in str(action.stored())
+        assert BuyPrewarmed.model_validate(action.stored()).stored() == action.stored()
+        await action.run(scaledmail, KEY)
+
+        assert shelf.sequencers == [
+            {
+                "provider": "Instantly",
+                "username": "ana@acme.com",
+                "password": "hunter2",
+                "link": "https://app.instantly.ai",
+                "tag": "May",
+            }
+        ]
+
+    @pytest.mark.parametrize("left_out", ["sequencer_username", "sequencer_password", "sequencer_link"])
+    def test_a_sequencer_wants_all_of_it(self, left_out: str) -> None:
+        typed = {name: value for name, value in SEQUENCER.items() if name != left_out}
+
+        said = sentence_under(left_out, BuyPrewarmed, domains="a.com", **typed)
+        assert said == "ScaledMail needs this to log in to the sequencer."
+
+    @pytest.mark.parametrize(
+        ("field", "typed", "sentence"),
+        [
+            ("sequencer_username", "ana", "Say above which sequencer this is for, or leave this empty."),
+            ("sequencer_password", "x", "Say above which sequencer this is for, or leave this empty."),
+            ("sequencer_tag", "x", "Say above which sequencer this is for, or leave this empty."),
+            (
+                "sequencer_link",
+                "instantly",
+                "This is not the address of a page. One looks like https://app.instantly.ai.",
+            ),
+            ("sequencer", "x" * 201, "This name has 201 characters; at most 200 fit."),
+        ],
+    )
+    def test_mistakes_about_a_sequencer(self, field: str, typed: str, sentence: str) -> None:
+        assert sentence_under(field, BuyPrewarmed, domains="a.com", **{field: typed}) == sentence
 
     async def test_prices_are_scaledmails(self, scaledmail: ScaledMailClient, shelf: ScaledMailSandbox) -> None:
         quote = await BuyPrewarmed(domains=["warm-a.com", "outlook-a.com"]).quote(scaledmail, PriceList(currency="EUR"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -13,16 +12,10 @@ from pydantic import ValidationError
 
 from providers.errors import (
     AuthExpired,
-    BadAnswer,
-    Blocked,
-    NeedsSubscription,
     NotFound,
     NotSent,
     OutcomeUnknown,
-    ProviderError,
-    RateLimited,
     Rejected,
-    Upstream,
 )
 from providers.scaledmail.client import ScaledMailClient, ScaledMailSettings
 from providers.scaledmail.models import DomainStatus, PaymentStatus, Platform, Sequencer, WantedInbox
@@ -30,11 +23,10 @@ from providers.scaledmail.sandbox import (
     SANDBOX_KEY,
     SANDBOX_ORGANIZATION,
     SANDBOX_SECOND_ORGANIZATION,
-    Fault,
     ScaledMailSandbox,
-    Work,
     password_of,
 )
+from providers.simulator import Fault, Work
 
 OpenAccount = Callable[..., ScaledMailClient]
 
@@ -148,58 +140,7 @@ class TestBuying:
             await scaledmail.buy_prewarm(two(sandbox), tag="req_1")
 
 
-# What went wrong, what was really bought of two domains, and what the account may conclude.
-AFTER_A_PURCHASE = [
-    (Fault.cut_before(), 0, OutcomeUnknown, None),
-    (Fault.cut_after(), 2, OutcomeUnknown, None),
-    (Fault.cut_after(work=Work.HALF), 1, OutcomeUnknown, None),
-    (Fault.cut_in_answer(), 2, OutcomeUnknown, None),
-    (Fault.slow(60), 2, OutcomeUnknown, None),
-    (Fault.malformed(), 2, OutcomeUnknown, 200),
-    (Fault.answers(301), 0, OutcomeUnknown, 301),
-    (Fault.answers(400), 0, OutcomeUnknown, 400),
-    (Fault.answers(400, work=Work.ALL), 2, OutcomeUnknown, 400),
-    (Fault.answers(401), 0, AuthExpired, 401),
-    (Fault.answers(402, work=Work.ALL), 2, OutcomeUnknown, 402),
-    (Fault.answers(403), 0, Blocked, 403),
-    (Fault.answers(404, work=Work.HALF), 1, OutcomeUnknown, 404),
-    (Fault.answers(405), 0, Rejected, 405),
-    (Fault.answers(409, work=Work.HALF), 1, OutcomeUnknown, 409),
-    (Fault.answers(422), 0, Rejected, 422),
-    (Fault.answers(429, retry_after=9), 0, RateLimited, 429),
-    (Fault.answers(500), 0, OutcomeUnknown, 500),
-    (Fault.answers(500, work=Work.ALL), 2, OutcomeUnknown, 500),
-    (Fault.answers(503, retry_after=1), 0, OutcomeUnknown, 503),
-    (Fault.answers(504, work=Work.ALL), 2, OutcomeUnknown, 504),
-]
-
-
 class TestPurchasesThatGoWrong:
-    @pytest.mark.parametrize(("fault", "bought", "expected", "status"), AFTER_A_PURCHASE)
-    async def test_it_is_sent_once_and_never_called_off_by_mistake(
-        self,
-        open_account: OpenAccount,
-        sandbox: ScaledMailSandbox,
-        fault: Fault,
-        bought: int,
-        expected: type[ProviderError],
-        status: int | None,
-    ) -> None:
-        scaledmail = open_account(timeout_seconds=0.2 if fault.seconds else 5)
-        sandbox.faults.add("buy", fault)
-        with pytest.raises(ProviderError) as error:
-            await scaledmail.buy_prewarm(two(sandbox), tag="req_1")
-        assert (type(error.value), error.value.status) == (expected, status)
-        assert sandbox.calls["buy"] == 1
-        assert len(sandbox.purchases) == bought
-        if bought:
-            assert isinstance(error.value, OutcomeUnknown)
-            assert len(await scaledmail.tagged("req_1")) == bought
-
-    async def test_nobody_is_there(self, open_account: OpenAccount, sandbox: ScaledMailSandbox) -> None:
-        with pytest.raises(NotSent):
-            await open_account(base_url="http://127.0.0.1:1").buy_prewarm(two(sandbox), tag="req_1")
-
     @pytest.mark.parametrize("fault", [Fault.answers(500), Fault.cut_after(), Fault.malformed(), Fault.unknown_shape()])
     async def test_if_the_organization_cannot_be_found_out_nothing_was_sent(
         self, open_account: OpenAccount, sandbox: ScaledMailSandbox, fault: Fault
@@ -211,55 +152,6 @@ class TestPurchasesThatGoWrong:
 
 
 class TestReadingsThatGoWrong:
-    @pytest.mark.parametrize(
-        ("fault", "expected"),
-        [
-            (Fault.cut_before(), Upstream),
-            (Fault.cut_in_answer(), Upstream),
-            (Fault.slow(60), Upstream),
-            (Fault.malformed(), BadAnswer),
-            (Fault.unknown_shape(), BadAnswer),
-            (Fault.answers(200, body={"domains": [{"no": "name"}, 7]}), BadAnswer),
-            (Fault.answers(302), BadAnswer),
-            (Fault.answers(400), Rejected),
-            (Fault.answers(401), AuthExpired),
-            (Fault.answers(402), NeedsSubscription),
-            (Fault.answers(403), Blocked),
-            (Fault.answers(404), NotFound),
-            (Fault.answers(408), Upstream),
-            (Fault.answers(409), BadAnswer),
-            (Fault.answers(422), Rejected),
-            (Fault.answers(429, retry_after=2), RateLimited),
-            (Fault.answers(500), Upstream),
-            (Fault.answers(503), Upstream),
-        ],
-    )
-    async def test_what_it_means(
-        self, open_account: OpenAccount, sandbox: ScaledMailSandbox, fault: Fault, expected: type[ProviderError]
-    ) -> None:
-        scaledmail = open_account(timeout_seconds=0.1 if fault.seconds else 5)
-        sandbox.faults.add("domains", fault, times=3)
-        with pytest.raises(ProviderError) as error:
-            await scaledmail.domains()
-        assert type(error.value) is expected
-
-    @pytest.mark.parametrize("operation", ["organizations", "stock", "domains", "purchased", "mailboxes"])
-    @pytest.mark.parametrize("fault", [Fault.answers(503), Fault.answers(429), Fault.cut_before()])
-    async def test_what_passes_is_waited_out(
-        self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox, operation: str, fault: Fault
-    ) -> None:
-        [domain] = sandbox.own("acme.com")
-        asked = {
-            "organizations": scaledmail.organizations,
-            "stock": scaledmail.prewarm_stock,
-            "domains": scaledmail.domains,
-            "purchased": scaledmail.purchased_domains,
-            "mailboxes": lambda: scaledmail.mailboxes(domain.id),
-        }
-        sandbox.faults.add(operation, fault, times=2)
-        await asked[operation]()
-        assert sandbox.calls[operation] == 3
-
     async def test_one_bad_row_does_not_spoil_the_listing(
         self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox, logged: Any
     ) -> None:
@@ -336,9 +228,6 @@ class TestStock:
         assert (google.platform, google.mailbox_count, len(google.mailboxes)) == (Platform.GOOGLE, 2, 1)
         assert (outlook.platform, outlook.warmup_months, outlook.mailboxes) == (Platform.OUTLOOK, 2, ())
         assert (outlook.one_time_price, outlook.monthly_price) == (Decimal(30), Decimal(50))
-
-    async def test_an_empty_shop(self, scaledmail: ScaledMailClient) -> None:
-        assert (await scaledmail.prewarm_stock()).inboxes == ()
 
     async def test_a_shelf_nobody_knows_is_kept_and_noted_once(
         self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox, logged: Any
@@ -447,16 +336,6 @@ class TestMailboxes:
         assert "s3cret" not in repr(first)
 
 
-class TestHugeListings:
-    async def test_ten_thousand_of_each(self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox) -> None:
-        sandbox.put_on_shelf(*(f"warm{n}.com" for n in range(10_000)))
-        sandbox.own(*(f"own{n}.com" for n in range(10_000)), mailboxes=0)
-        [domain] = sandbox.own("big.com", mailboxes=10_000)
-        assert len((await scaledmail.prewarm_stock()).inboxes) == 10_000
-        assert len(await scaledmail.domains()) == 10_001
-        assert len({box.email for box in await scaledmail.mailboxes(domain.id)}) == 10_000
-
-
 class TestSettings:
     def settings(self, **changed: Any) -> ScaledMailSettings:
         return ScaledMailSettings(**({"provider": "scaledmail", "api_key": SANDBOX_KEY} | changed))
@@ -474,37 +353,6 @@ class TestSettings:
 
 
 class TestSecrets:
-    async def test_they_are_nowhere(
-        self, open_account: OpenAccount, sandbox: ScaledMailSandbox, everything_logged: Any
-    ) -> None:
-        [domain] = sandbox.own("acme.com")
-        wanted = two(sandbox)
-        told: list[str] = []
-        for fault in [None, *(fault for fault, *_ in AFTER_A_PURCHASE if not fault.seconds)]:
-            scaledmail = open_account()
-            told += [repr(scaledmail), str(scaledmail), repr(scaledmail._settings), str(scaledmail._settings)]
-            if fault is not None:
-                sandbox.faults.add("buy", fault)
-                sandbox.faults.add("mailboxes", fault)
-            for call in (
-                scaledmail.buy_prewarm(wanted, tag="req_1", sequencer=SEQUENCER),
-                scaledmail.mailbox_passwords(domain.id),
-            ):
-                try:
-                    told.append(repr(await call))
-                except ProviderError as error:
-                    told += [*traceback.format_exception(error), repr(error), repr(vars(error))]
-        wrong = open_account(api_key="another-secret")
-        with pytest.raises(AuthExpired) as refused:
-            await wrong.verify_credentials()
-        told += traceback.format_exception(refused.value)
-
-        everything = "".join(told) + everything_logged.getvalue()
-        assert "provider call" in everything
-        passwords = [password_of(address) for address in domain.mailboxes]
-        for secret in (SANDBOX_KEY, "another-secret", "Sequencer-Secret", *passwords):
-            assert secret not in everything
-
     async def test_not_even_when_scaledmail_repeats_them(
         self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox
     ) -> None:

@@ -12,13 +12,12 @@ from providers.scaledmail.sandbox import (
     SANDBOX_KEY,
     SANDBOX_ORGANIZATION,
     SANDBOX_SECOND_ORGANIZATION,
-    Fault,
     Running,
     ScaledMailSandbox,
-    Work,
     create_app,
     serve,
 )
+from providers.simulator import Fault, Work
 
 HERE = {"organization_id": SANDBOX_ORGANIZATION}
 

@@ -1,0 +1,150 @@
+"""What all clients do with what a provider says: find the rows of a listing, quote its words, note what is odd.
+
+Nothing here knows a provider.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import BaseModel, JsonValue, SecretStr, TypeAdapter, ValidationError
+
+LONGEST_QUOTE = 300
+"""Characters of a provider's own words that are passed on."""
+MOST_ODD_WORDS = 100
+"""Words nobody has documented that are logged, once each; after that they pass in silence."""
+
+_HALF_A_CHARACTER = re.compile(
+    r"""
+      \\u[dD][89abAB][0-9a-fA-F]{2} (?! \\u[dD][c-fC-F] )     # a first half without a second
+    | (?<! \\u[dD][89abAB][0-9a-fA-F]{2} ) \\u[dD][c-fC-F]    # or the other way round
+    """,
+    re.VERBOSE,
+)
+
+_Row = TypeVar("_Row", bound=BaseModel)
+
+
+class Heard:
+    """What one account hears: its provider's own words, quoted without its secrets, and odd ones noted once.
+
+    `secrets` says what must never be passed on; it is asked each time, because a log-in brings new ones.
+    """
+
+    def __init__(self, provider: str, account: str, secrets: Callable[[], Iterable[str]]) -> None:
+        self._secrets = secrets
+        self._noted: set[tuple[str, str]] = set()
+        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger(
+            f"providers.{provider}", account=account
+        )
+
+    def quoted(self, text: str, hidden: Iterable[SecretStr] = ()) -> str:
+        """The provider's words, fit to be shown: one line, not too long, and without secrets.
+
+        `hidden` are those of this very call.
+        """
+        secrets = {secret for secret in (*self._secrets(), *(one.get_secret_value() for one in hidden)) if secret}
+        for secret in sorted(secrets, key=len, reverse=True):  # one may be a part of another
+            text = re.sub(re.escape(secret), "[redacted]", text, flags=re.IGNORECASE)
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+
+    def note(self, kind: str, word: str) -> None:
+        """Log a word that nobody has documented, the first time that it comes. `kind` is what it is the status of."""
+        if self._is_news(kind, word):
+            self._log.warning("unknown word", of=kind, said=self.quoted(word))
+
+    def note_left_out(self, path: str, rows: int) -> None:
+        """Log that so many rows of a listing could not be read, the first time."""
+        if rows and self._is_news("unreadable", path):
+            self._log.warning("rows left out of a listing, because they cannot be read", path=path, rows=rows)
+
+    def _is_news(self, kind: str, word: str) -> bool:
+        if (kind, word) in self._noted or len(self._noted) >= MOST_ODD_WORDS:
+            return False
+        self._noted.add((kind, word))
+        return True
+
+
+class Rows(tuple[_Row, ...]):
+    """The rows of a listing that could be read, and how many could not."""
+
+    unreadable: int = 0
+
+
+def read_rows(shape: type[_Row], rows: list[JsonValue]) -> Rows[_Row]:
+    """All rows as `shape`. One that cannot be read is left out rather than spoiling the listing."""
+    try:
+        return Rows(_adapter(shape).validate_python(rows))
+    except ValidationError:
+        read = Rows(_readable(shape, rows))
+        read.unreadable = len(rows) - len(read)
+        return read
+
+
+def listed(body: JsonValue, *names: str) -> list[JsonValue] | None:
+    """The rows of a listing: under one of `names`, under a usual wrapper, or as a bare array. None if there are none.
+
+    An object of another kind is no empty listing.
+    """
+    if isinstance(body, list):
+        return body
+    if not isinstance(body, dict):
+        return None
+    for name in (*names, "data", "items", "results"):
+        inner = body.get(name)
+        if isinstance(inner, list):
+            return inner
+        if isinstance(inner, dict) and (found := listed(inner, *names)) is not None:
+            return found
+    return None
+
+
+def read_json(text: str) -> JsonValue:
+    """The JSON that a text is. Half a character, which JSON can write and nothing can store, becomes a question mark.
+
+    Raises ValueError.
+    """
+    try:
+        read: JsonValue = json.loads(text)
+        if "\\u" in text and _HALF_A_CHARACTER.search(text):
+            read = json.loads(json.dumps(read, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return read
+
+
+def moment(value: Any) -> datetime | None:
+    """A time in UTC; one without a zone is taken for UTC. None for what is not one."""
+    if not isinstance(value, str):
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+        if read.tzinfo is UTC:
+            return read
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter for the year 1 in a zone east of here
+        return None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where the reading of an answer first went wrong, and how; never with what."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['type']}"
+
+
+def _readable(shape: type[_Row], rows: list[JsonValue]) -> Iterator[_Row]:
+    for row in rows:
+        try:
+            yield shape.model_validate(row)
+        except ValidationError:
+            continue
+
+
+def _adapter(shape: type[_Row]) -> TypeAdapter[tuple[_Row, ...]]:
+    return TypeAdapter(tuple[shape, ...])  # type: ignore[valid-type]

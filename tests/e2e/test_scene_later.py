@@ -1,0 +1,215 @@
+"""What is too early waits for its time, over restarts, and the thread says when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.slack.words import moment
+from providers.mailapi.sandbox import MailApiSandbox
+from providers.simulator import Fault
+from storage.records import RequestState
+from tests.house import House, Story, open_house, reading
+
+LABELS = [f"s{number:02}" for number in range(23)]
+NAMES = [f"{label}.acme.com" for label in LABELS]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, accounts=("mailin-main", "mailapi-main")) as opened:
+        opened.sandboxes["mailapi"].own("acme.com")
+        yield opened
+
+
+def mailapi(house: House) -> MailApiSandbox:
+    found = house.sandboxes["mailapi"]
+    assert isinstance(found, MailApiSandbox)
+    return found
+
+
+async def asks_for(house: House, *labels: str) -> Story:
+    """Ana asks for sub-domains of acme.com at MailAPI."""
+    form = await house.form(house.ana, "/domain subdomain")
+    await house.ana.chooses(form, "account", "mailapi-main")
+    form = await house.ana.sees_modal(lambda modal: "labels" in modal.fields)
+    await house.ana.fills(form, domain="acme.com", labels="\n".join(labels))
+    sent = await house.ana.submits(form)
+    assert sent.result == "updated", sent
+    return await house.story_of(house.ana)
+
+
+def row(at: datetime, names: list[str]) -> str:
+    return f"• {moment(at)}: {', '.join(names)}"
+
+
+async def test_a_long_list_goes_hour_by_hour_and_the_thread_says_when(house: House) -> None:
+    story = await asks_for(house, *LABELS)
+    first, second = house.clock.now() + timedelta(hours=1), house.clock.now() + timedelta(hours=2)
+
+    assert mailapi(house).made == NAMES[:10]
+    assert story.thread[-1].splitlines() == [
+        ":alarm_clock: MailAPI has taken 10 of 23 sub-domains of acme.com; it takes at most 10 an hour. "
+        "The rest goes by itself:",
+        row(first, NAMES[10:20]),
+        row(second, NAMES[20:]),
+    ]
+    assert f"*Waiting for its time:* it goes on {moment(first)}." in reading(story.parent.blocks)
+
+    await house.runs_for(minutes=59)
+    assert mailapi(house).made == NAMES[:10]
+    await house.runs_for(minutes=2)
+    assert mailapi(house).made == NAMES[:20]
+    assert story.thread[-1].splitlines()[1:] == [row(second, NAMES[20:])]
+
+    await house.runs_for(hours=2)
+    assert mailapi(house).made == NAMES
+    assert mailapi(house).calls["create_sub_domains"] == 3
+    assert "All 23 sub-domains are verified." in story.thread[-1]
+    assert len(story.thread) == 4
+    assert await story.state() is RequestState.SUCCEEDED
+
+
+async def test_it_goes_at_its_time_after_a_restart_too(house: House) -> None:
+    story = await asks_for(house, *LABELS)
+    at = house.clock.now() + timedelta(hours=1)
+
+    await house.restarts()
+    await house.runs_for(minutes=30)
+    assert len(mailapi(house).made) == 10
+    house.inside._set_beats()
+    assert await house.inside.beats._beats["requests"].run() == at  # so the scheduler wakes it then
+    await house.stops()
+    house.clock.advance(hours=5)
+    await house.starts()
+    await house.tick()
+    assert mailapi(house).made == NAMES[:20]
+    await house.runs_for(hours=2)
+
+    assert mailapi(house).made == NAMES
+    assert await story.state() is RequestState.SUCCEEDED
+    assert house.on_disk("SELECT key FROM intents ORDER BY key") == [(f"{story.id}#{n}",) for n in (1, 2, 3)]
+
+
+async def test_an_hour_that_others_have_used_is_waited_for(house: House) -> None:
+    await asks_for(house, "a")
+    await house.runs_for(minutes=10)
+    story = await asks_for(house, "b", "c")
+    at = house.clock.now() + timedelta(minutes=50)
+
+    assert story.thread[-1].splitlines() == [
+        ":alarm_clock: MailAPI takes sub-domains of acme.com once an hour, and that hour is not over. Nothing was "
+        "sent now. The rest goes by itself:",
+        row(at, ["b.acme.com", "c.acme.com"]),
+    ]
+    await house.runs_for(hours=1)
+
+    assert mailapi(house).made == ["a.acme.com", "b.acme.com", "c.acme.com"]
+    assert await story.state() is RequestState.SUCCEEDED
+
+
+async def test_no_answer_to_the_first_ten_is_looked_up_before_it_goes_on(house: House) -> None:
+    mailapi(house).faults.add("create_sub_domains", Fault.cut_after())
+    story = await asks_for(house, *LABELS)
+    assert "It may or may not have happened, so it is *not* sent again." in story.thread[-1]
+
+    await house.runs_for(hours=4)
+
+    assert mailapi(house).made == NAMES  # once each
+    assert await story.state() is RequestState.SUCCEEDED
+
+
+async def test_a_process_that_dies_before_it_wrote_down_that_the_rest_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*args: Any, **kwargs: Any) -> None:
+        raise OSError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(type(house.inside.store), "postpone", dies)
+        story = await asks_for(house, *LABELS)
+        assert await story.state() is RequestState.EXECUTING
+        await house.stops()
+    assert mailapi(house).made == NAMES[:10]
+
+    house.clock.advance(minutes=2)
+    await house.starts()
+    await house.tick()
+    await house.runs_for(hours=4)
+
+    assert mailapi(house).made == NAMES  # once each
+    assert await story.state() is RequestState.SUCCEEDED
+
+
+async def test_whoever_asked_can_take_back_what_waits(house: House) -> None:
+    story = await asks_for(house, *LABELS)
+
+    await house.ana.clicks(story.parent, "cancel")
+    await house.runs_for(hours=3)
+
+    assert mailapi(house).made == NAMES[:10]
+    assert story.thread[-1] == ":heavy_minus_sign: <@U0ANA> cancelled this. What was not sent so far will not be."
+    assert "Cancelled" in reading(story.parent.blocks)
+    assert "[Cancel request]" not in reading(story.parent.blocks)
+    assert await story.state() is RequestState.CANCELLED
+
+
+# A provider that says "too many calls, come back later".
+
+
+async def renames(house: House) -> Story:
+    house.mailin.own_mailboxes("ana@acme.com")
+    form = await house.form(house.ana, "/mailbox rename ana@acme.com Anabel")
+    await house.ana.submits(form)
+    return await house.story_of(house.ana)
+
+
+def name_of_ana(house: House) -> Any:
+    [box] = house.mailin.mailboxes.values()
+    return box.name
+
+
+async def test_what_the_provider_was_too_busy_for_is_done_when_it_said(house: House) -> None:
+    house.mailin.faults.add("rename_mailbox", Fault.answers(429, retry_after=600), times=2)
+    asked = house.clock.now()
+    story = await renames(house)
+
+    assert name_of_ana(house) != "Anabel"
+    assert story.thread == [
+        ":alarm_clock: The provider says that there were too many calls, and took no notice of this one. "
+        f"Nothing was changed yet. It goes on {moment(asked + timedelta(seconds=600))}."
+    ]
+    await house.restarts()
+    await house.runs_for(minutes=30)
+
+    assert name_of_ana(house) == "Anabel"
+    assert house.calls["rename_mailbox"] == 3
+    assert len(story.thread) == 2
+    assert await story.state() is RequestState.SUCCEEDED
+
+
+async def test_what_is_too_early_for_days_has_failed(house: House) -> None:
+    house.mailin.faults.add("rename_mailbox", Fault.answers(429, retry_after=36_000), times=100)
+    story = await renames(house)
+
+    await house.runs_for(days=3)
+
+    assert story.thread[-1].startswith(":x: <@U0ANA> The provider says that there were too many calls")
+    assert await story.state() is RequestState.FAILED
+    assert house.calls["rename_mailbox"] <= 6
+
+
+async def test_a_purchase_that_the_provider_was_too_busy_for_is_not_repeated(house: House) -> None:
+    house.mailin.faults.add("buy", Fault.answers(429, retry_after=600))
+    story = await house.approved(house.ana, "acme-hq.com", account="mailin-main")
+
+    await house.runs_for(hours=1)
+
+    assert await story.state() is RequestState.FAILED
+    assert house.calls["buy"] == 1
+    assert house.bought == []
+    assert house.on_disk("SELECT key FROM intents") == [(f"{story.id}#1",)]
