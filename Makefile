@@ -22,7 +22,7 @@ demo-page: setup  ## a local workspace to click in: http://127.0.0.1:8065
 	@$(BIN)/postroom demo --page
 
 test: setup  ## all tests, browser included where there is one
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 pictures: setup  ## take the README's pictures anew
 	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser.py

@@ -42,8 +42,8 @@ SCOPES: Mapping[str, str] = {
     "im:write": "to tell the story in person where somebody asked in a channel without the bot",
     "files:read": "to read a list that somebody attached to a form",
     "files:write": "to hand somebody a file that they asked for, in their direct messages",
-    "users:read": "to name people in windows, and to examine whether an approver is active and from here",
-    "usergroups:read": "to see who is in a user group that may approve",
+    "users:read": "to name people in windows, and to examine whether those in the settings are active and from here",
+    "usergroups:read": "to see who is in a user group that may approve or be shown credentials",
 }
 """The bot scopes Postroom uses, each with its use. manifest.yml asks for exactly these."""
 

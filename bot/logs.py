@@ -55,8 +55,8 @@ _CHATTY = ("aiohttp.access", "apscheduler", "httpcore", "httpx", "uvicorn.access
 # These come with handlers of their own, or are given one by their library.
 _WITH_HANDLERS = ("apscheduler", "slack_bolt", "slack_sdk", "uvicorn", "uvicorn.access", "uvicorn.error")
 
-# slack_sdk asks for a logger's own level, not the effective one, and without one it writes out every request in full
-# just to throw the text away.
+# These write out whole views and answers at debug, a credential among them: they never speak below info. Their level is
+# set outright, since slack_sdk asks for a logger's own, and without one draws up the text just to throw it away.
 _EAGER = (
     "slack_sdk.socket_mode.aiohttp",
     "slack_sdk.socket_mode.websockets",
@@ -199,4 +199,4 @@ def _take_over(handler: logging.Handler, level: int) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
     for name in _EAGER:
-        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).setLevel(max(level, logging.INFO))

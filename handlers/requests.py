@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -373,7 +373,13 @@ class Requests:
             await self.conclude(request, failed, expect=[RequestState.APPROVED])
             return
         action = self._vault.fill_in(request.id, action)
-        quote = await action.quote(account.client, account.prices)
+        try:
+            quote = await action.quote(account.client, account.prices)
+        except (ProviderError, Refused) as error:
+            # Left approved, it would say for ever that it is being sent, and might run when nobody expects it any more.
+            log.warning("not_quoted", request_id=request.id, account=account.name, why=type(error).__name__)
+            await self.conclude(request, _not_sent(action, error), expect=[RequestState.APPROVED])
+            return
         if action.fingerprint(account.name, quote) != request.fingerprint:
             await self._reopen(request, action, account, quote)
             return
@@ -391,6 +397,10 @@ class Requests:
         # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.
         expect = [RequestState.EXECUTING, RequestState.UNKNOWN]
         if isinstance(outcome, Later):
+            if before and not _is_further(action, outcome):
+                # Nothing was taken, as before: whatever the provider says, it is not asked again in a hurry.
+                soonest = now + wait_before_poll(before, self._times, self._chance())
+                outcome = replace(outcome, until=max(outcome.until, soonest))
             await self.postpone(begun, action, outcome, expect=expect, is_news=not before)
         else:
             await self.conclude(begun, outcome, expect=expect)
@@ -509,7 +519,8 @@ class Requests:
         self, request: Request, action: Action, later: Later, *, expect: Sequence[RequestState], is_news: bool = True
     ) -> None:
         """It was too early: what is left of `action` is run at its time. The thread says when, if that is news."""
-        if action.effect is not Effect.WRITE or later.until > request.created_at + LONGEST_WAIT:
+        since = request.decided_at or request.created_at
+        if action.effect is not Effect.WRITE or later.until > since + LONGEST_WAIT:
             items = tuple(Item(name=name, state=ItemState.NOT_DONE) for name in action.subjects())
             failed = Failed(summary=later.summary, cure="Ask again later.", items=items if later.left is None else ())
             await self.conclude(request, failed, expect=expect)
@@ -524,7 +535,7 @@ class Requests:
             given=request.input if left is None else left.stored(),
             fingerprint=request.fingerprint if left is None else left.fingerprint(request.account, None),
             fact=Fact(POSTROOM, "postponed", told),
-            messages=[_note(request, "later", **told)] if is_news or later.plan else [],
+            messages=[_note(request, "later", **told)] if is_news or _is_further(action, later) else [],
             now=self._clock.now(),
         )
         if postponed is not None:
@@ -697,6 +708,20 @@ class Requests:
 def permanent_key(request: Request) -> str:
     """What a provider is given to know the request by, however often it is run or looked up."""
     return f"{request.id}#1"
+
+
+def _not_sent(action: Action, error: ProviderError | Refused) -> Failed:
+    """It had to be looked at once more before it was sent, and that went wrong."""
+    said = error.sentence if isinstance(error, ProviderError) else str(error)
+    cure = error.cure if isinstance(error, ProviderError) else ""
+    items = tuple(Item(name=name, state=ItemState.NOT_DONE) for name in action.subjects())
+    summary = f"Before this was sent, it was looked at once more. {said} Nothing was sent."
+    return Failed(summary=summary, cure=f"{cure} Ask again with the command.".strip(), items=items)
+
+
+def _is_further(action: Action, later: Later) -> bool:
+    """Whether a part was done, so that something else is left than there was."""
+    return later.left is not None and later.left.stored() != action.stored()
 
 
 def _revealing(action: Action, account: str) -> dict[str, Any]:

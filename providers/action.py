@@ -138,6 +138,11 @@ class Done(_Frozen):
     next_page: int | None = None
 
 
+def of_pages(page: int, next_page: int | None) -> str:
+    """`, page 2` behind what a listing counts, where it has several pages; nothing where one page shows all."""
+    return f", page {page}" if page > 1 or next_page is not None else ""
+
+
 class Pending(_Frozen):
     """Accepted; ask again with `ref`, which may change from poll to poll. `done` of `total` is progress, if known."""
 

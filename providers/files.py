@@ -25,6 +25,8 @@ Column = Literal["email", "domain", "name"]
 MOST_BYTES = 5 * 1024 * 1024
 FILE_TYPES = ("csv", "xlsx")
 MOST_TOLD = 5
+LONGEST_PART = 500
+"""Characters of an address, a domain or a name: far more than any has."""
 """Rows that are named when more of them are wrong."""
 _LONGEST_SHOWN = 80
 
@@ -152,6 +154,11 @@ def _by_looks(first: Sequence[str], wanted: Wanted) -> dict[Column, tuple[int, .
         if column == "name":
             continue
         like = [index for index in rest if _is(column, first[index])]
+        if len(like) > 1:
+            raise Unreadable(
+                f"More than one column holds what is {_SAID[column]}. Put them below each other, or write into the "
+                f"first row which column is the {column}."
+            )
         if like:
             found[column] = (like[0],)
             rest.remove(like[0])
@@ -173,6 +180,8 @@ def _taken(column: Column, cells: Sequence[str], at: Sequence[int]) -> str:
     text = " ".join(" ".join(cells[index] for index in at if index < len(cells)).split())
     if not text:
         raise problem(f" has no {column}.")
+    if len(text) > LONGEST_PART:
+        raise problem(f": “{text[:_LONGEST_SHOWN]}…” has {len(text):,} characters, so it is not {_SAID[column]}.")
     try:
         return _PARSED[column](text)
     except PydanticCustomError:
@@ -180,6 +189,8 @@ def _taken(column: Column, cells: Sequence[str], at: Sequence[int]) -> str:
 
 
 def _is(column: Column, text: str) -> bool:
+    if len(text) > LONGEST_PART:
+        return False
     try:
         _PARSED[column](text)
     except PydanticCustomError:

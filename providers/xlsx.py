@@ -186,7 +186,7 @@ class _Texts(_Spoken):
         if name == "si":
             if len(self.texts) >= MOST_ROWS * MOST_COLUMNS:
                 raise Unreadable(TOO_MANY_ROWS)
-            self.texts.append(self.heard())
+            self.texts.append(_unescaped(self.heard()))
 
 
 class _Sheet(_Spoken):
@@ -228,8 +228,12 @@ class _Sheet(_Spoken):
     def _shown(self) -> str:
         if not self._value:
             return self._formula
-        text = self._texts[int(self._value)] if self._kind == "s" else self._value
-        return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
+        return self._texts[int(self._value)] if self._kind == "s" else _unescaped(self._value)
+
+
+def _unescaped(text: str) -> str:
+    """Once for each text, however many cells refer to it."""
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
 
 
 def _column(reference: str) -> int:

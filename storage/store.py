@@ -219,6 +219,11 @@ class Store:
             if request is not None:
                 told = telling(request)
                 _record(db, request_id=request.id, fact=told.fact, messages=told.messages, now=vote.at)
+                # Their void vote for the very same figures gives way: the price has come back. The audit has both.
+                db.execute(
+                    "DELETE FROM votes WHERE request_id = ? AND voter = ? AND fingerprint = ?",
+                    [vote.request_id, vote.voter, request.fingerprint],
+                )
                 _insert(
                     db,
                     "votes",

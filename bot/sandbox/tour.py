@@ -103,10 +103,10 @@ class Tour(Scenes):
     async def _prewarmed(self) -> None:
         ana = self._ana
         await self._types(ana, "/prewarm browse google")
-        found = await ana.sees("are for sale", in_=OUTREACH, timeout=PATIENCE)
+        found = await ana.sees("for sale", in_=OUTREACH, timeout=PATIENCE)
         await ana.chooses(found, "choose", list(self.PREWARMED))
         self._say.aside(f"Ana chooses {', '.join(self.PREWARMED)}")
-        found = await ana.sees("are for sale", in_=OUTREACH, timeout=PATIENCE)
+        found = await ana.sees("for sale", in_=OUTREACH, timeout=PATIENCE)
         await self._clicks(ana, found, "Buy the chosen …")
         form = await ana.sees_modal("form", timeout=PATIENCE)
         await self._fills(ana, form, tag="spring", reason="We want to start this week")

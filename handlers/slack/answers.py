@@ -84,16 +84,28 @@ class Answers:
         self._front.later(body, show(), asks_provider=True)
 
     async def _answer_in_view(self, body: Body, action: Action, account: Account) -> None:
+        revealed: Revealed | None = None
         try:
             if action.effect is Effect.REVEAL:
-                view = forms.answer(action, secret_blocks(await self._revealed(body, action, account)))
+                revealed = await self._revealed(body, action, account)
+                view = forms.answer(action, secret_blocks(revealed))
             else:
                 told = await self._answer(body, action, account)
                 # What is asked next out of this window is told where the command was typed that opened it.
                 view = forms.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
         except Sorry as sorry:
             view = forms.notice(action.title, sorry.sentence)
-        await self._front.client.views_update(view_id=body["view"]["id"], view=view)
+            revealed = None
+        try:
+            await self._front.client.views_update(view_id=body["view"]["id"], view=view)
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            if revealed is None:
+                raise
+            # The provider may have made it for this one moment: nobody must think that nothing happened.
+            log.warning("revealed_not_shown", command=action.command, account=account.name, why=slack_error(error))
+            why = "It could not be shown, because the window was closed or Slack did not answer."
+            made = "If it was made just now, it is there and nobody has seen it: see to it at the provider."
+            await self._front.tell(body, f"{revealed.summary} {why} {made}")
 
     async def _revealed(self, body: Body, action: Action, account: Account) -> Revealed:
         try:
@@ -107,7 +119,7 @@ class Answers:
         view = body["view"]
         if view.get("callback_id") != "form":
             return str(view.get("private_metadata") or "")
-        draft = await self._front.requests.own_draft(str(view["private_metadata"]), self._front.asker(body).user)
+        draft = await self._front.requests.own_draft(forms.draft_of(view), self._front.asker(body).user)
         return draft.channel
 
     async def _answer(self, body: Body, action: Action, account: Account) -> _Answer:
@@ -268,4 +280,8 @@ def secret_blocks(revealed: Revealed) -> list[Body]:
         raise Sorry("This credential is too long for Slack to show, so nothing was shown. Look it up at the provider.")
     plain_sections = [sb.SectionBlock(sb.Text(text, type_=sb.TextType.PLAINTEXT, emoji=False)) for text in texts]
     once = small("Shown once, to you alone. Close this window when you have copied it.")
-    return built([*paragraphs([f"*{escape(revealed.summary)}*"]), *plain_sections, once])
+    blocks = built([*paragraphs([f"*{escape(revealed.summary)}*"]), *plain_sections, once])
+    for block in blocks:
+        if block["type"] == "section" and block["text"]["type"] == "plain_text":
+            block["text"]["emoji"] = False  # slackblocks leaves a False out, and for Slack nothing means yes
+    return blocks

@@ -42,7 +42,7 @@ class Asking:
         view = body["view"]
         try:
             asker = self._front.asker(body)
-            draft = await self._front.requests.own_draft(str(view.get("private_metadata") or ""), asker.user)
+            draft = await self._front.requests.own_draft(forms.draft_of(view), asker.user)
             filled = await self._read(draft, _values(view))
             action = filled.action
             if action.effect in (Effect.READ, Effect.REVEAL):
@@ -67,24 +67,32 @@ class Asking:
         return forms.read(variants, accounts, values, lines=lines, before=draft.input)
 
     async def change_account(self, ack: AsyncAck, body: Body) -> None:
-        """Another account was chosen, and its provider asks for other things: the form is drawn anew, as typed."""
+        """Another account was chosen, and its provider asks for other things: the form is drawn anew, as typed.
+
+        What was typed into fields that this provider does not ask for comes back with the account it was typed for.
+        """
         asker = self._front.asker(body)
         view = body["view"]
-        draft = await self._front.requests.own_draft(str(view.get("private_metadata") or ""), asker.user)
+        draft = await self._front.requests.own_draft(forms.draft_of(view), asker.user)
         accounts = self._front.accounts_for(draft.command)
         chosen = next((one for one in accounts if one.name == forms.account_of(accounts, _values(view))), None)
         action = self._front.catalogue.action(draft.command, chosen.provider) if chosen else None
         await ack()
         if chosen is None or action is None:
             return
+        values, aside = _values(view), forms.aside_of(view)
+        kept, lost = forms.set_aside(self._variants(draft.command), action, values, aside)
+        not_kept = f"This form does not ask for: {', '.join(lost)}. What was there is not kept." if lost else ""
         drawn = forms.form(
             action,
             draft.id,
             accounts,
-            values=forms.typed_values(action, _values(view), before=draft.input),
+            values=forms.brought_back(action, values, aside, before=draft.input),
             account=chosen.name,
-            reason=forms.typed_reason(_values(view)),
+            reason=forms.typed_reason(values) or str(aside.get("reason", "")),
+            problem=not_kept,
             accounts_differ=True,
+            aside=kept,
         )
 
         async def show() -> None:

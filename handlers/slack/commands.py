@@ -14,7 +14,7 @@ from handlers.requests import Asker, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers, chosen_in
 from handlers.slack.front import EXPIRED, Body, Front
-from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section
+from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section, small
 from providers.accounts import Account
 from providers.action import Action, Effect
 from providers.catalogue import NOUNS
@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 LONGEST_INPUT = 3000
 """Characters after a command; Slack itself allows about as many."""
+LONGEST_VERBS = 700
+"""Characters of a noun's verbs in the overview: all nouns together stay well below what Slack takes in one message."""
+MANY_FOUND = 10
+"""So many finds that the person is told how to have fewer."""
 
 
 class Commands:
@@ -220,27 +224,69 @@ class Commands:
     # The house's own commands.
 
     async def _help(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
-        """Everything that can be asked; with words, what has them in its command, its help line or its fields."""
+        """What can be asked, noun by noun; with words, what has them in its command, its help line or its fields."""
+        blocks = self._found(words) if words else self._overview()
+        await ack(text="What you can ask Postroom", blocks=built(blocks))
+
+    def _overview(self) -> list[sb.Block]:
+        """A section for each noun, with its verbs and a button to its list: it fits however much can be asked."""
+        nouns = dict.fromkeys([*NOUNS, *(command.split()[0] for command in self._front.commands())])
+        blocks: list[sb.Block] = [section("*What you can ask Postroom*")]
+        missing: list[str] = []
+        for noun in nouns:
+            about = escape(NOUNS.get(noun, noun.capitalize()))
+            if commands := self._front.commands(noun):
+                verbs = _verbs([command.split(maxsplit=1)[1] for command in commands])
+                blocks.append(
+                    section(f"*/{escape(noun)}* {about}\n{escape(verbs)}", accessory=_list_button(noun, "Show"))
+                )
+            elif noun != "postroom":
+                missing.append(f"{code('/' + noun)} {about}: {self._why_not(noun)}")
+        ending = [
+            f"{code('/postroom jobs')} What has been asked and is not finished yet.",
+            f"{code('/postroom help buy')} Find what you are looking for by a word.",
+            f"{code('/postroom help domain buy')} What one of them asks for.",
+            "What spends money waits for somebody else's yes; the thread tells how it goes.",
+        ]
+        return [*blocks, *paragraphs([*missing, *ending])]
+
+    def _found(self, words: list[str]) -> list[sb.Block]:
+        """What has all the words, a line each, or the one command that they name; of a single one also its fields."""
         possible = self._front.commands()
+        exact = " ".join(words).lower().removeprefix("/")
         found = [one for one in self._front.catalogue.search(words) if one.command in possible]
+        if exact in possible:
+            found = [one for one in [self._front.catalogue.any_variant(exact)] if one]
         nouns = [*NOUNS, *(_noun(one) for one in found)]
         found.sort(key=lambda one: nouns.index(_noun(one)))  # by noun, whichever provider it is
-        lines = [f"*What you can ask Postroom{' about ' + escape(' '.join(words)) if words else ''}*"]
+        lines = [f"*What you can ask Postroom about {escape(clip(' '.join(words), 100))}*"]
         lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
-        if words and not found:
+        if len(found) == 1:
+            lines += self._asked_for(found[0].command)
+        if not found:
             lines.append(f"Nothing has all of these words. {code('/postroom help')} shows everything.")
-        if not words:
-            missing = [noun for noun in NOUNS if noun != "postroom" and not self._front.commands(noun)]
-            lines += [f"{code('/' + noun)} {escape(NOUNS[noun])}: {self._why_not(noun)}" for noun in missing]
-            lines.append(f"{code('/postroom jobs')} What has been asked and is not finished yet.")
-            lines.append(f"{code('/postroom help buy')} Find what you are looking for by a word.")
-            lines.append("What spends money waits for somebody else's yes; the thread tells how it goes.")
         buttons: list[sb.Element] = [
-            sb.Button(plain(noun.capitalize(), 75), action_id=f"catalogue:{noun}", value=noun)
-            for noun in dict.fromkeys(_noun(one) for one in found)
+            _list_button(noun, noun.capitalize()) for noun in dict.fromkeys(_noun(one) for one in found)
         ]
         click = [section("Click to pick from a list:"), sb.ActionsBlock(buttons)] if buttons else []
-        await ack(text="What you can ask Postroom", blocks=built([*paragraphs(lines), *click]))
+        return [*paragraphs(lines), *([small("More words find fewer.")] if len(found) > MANY_FOUND else []), *click]
+
+    def _asked_for(self, command: str) -> list[str]:
+        """What the form of a command asks for, at each provider that has an account, and whether it has to wait."""
+        variants = dict.fromkeys(account.provider for account in self._front.accounts_for(command))
+        lines: list[str] = []
+        for provider in variants:
+            action = self._front.catalogue.action(command, provider)
+            if action is None:
+                continue
+            if len(variants) > 1:
+                lines.append(f"At {escape(self._front.catalogue.titles.get(provider, provider))}:")
+            for name, field in forms.fields_of(action):
+                about = f": {escape(field.description)}" if field.description else ""
+                lines.append(f"• *{escape(forms.label_of(name, field))}*{about}")
+            if action.effect.needs_decision:
+                lines.append("It waits for somebody else's yes.")
+        return lines
 
     def _why_not(self, noun: str) -> str:
         return "no account for it" if self._front.catalogue.commands(noun) else "not built yet"
@@ -274,6 +320,20 @@ def _words(text: str) -> list[str]:
 
 def _noun(action: type[Action]) -> str:
     return action.command.split()[0]
+
+
+def _list_button(noun: str, says: str) -> sb.Button:
+    return sb.Button(plain(says, 75), action_id=f"catalogue:{noun}", value=noun)
+
+
+def _verbs(verbs: list[str]) -> str:
+    """The verbs of a noun in a line or a few; what is too much for that is counted."""
+    room = LONGEST_VERBS
+    for count, verb in enumerate(verbs):
+        room -= len(verb) + 3
+        if room < 0:
+            return f"{' · '.join(verbs[:count])} … and {len(verbs) - count} more"
+    return " · ".join(verbs)
 
 
 def _not_yet(noun: str) -> str:

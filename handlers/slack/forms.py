@@ -6,6 +6,8 @@ added around them here. block_id is the field's name, so Slack puts each error w
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,12 @@ MOST_RADIO = 5
 """Up to this many choices are shown at once; more become a menu."""
 MOST_CHECKBOXES = 10
 LONGEST_TITLE = 24
+LONGEST_METADATA = 3000
+"""Slack's limit on what a modal carries along."""
+MOST_BLOCKS = 100
+"""Slack's limit on the blocks of a modal."""
 EMPTY = "Fill this in."
+AGAIN = "You had filled this in: type it once more, it was not kept here."
 ABOUT_SECRETS = "Slack does not hide what you type here. Postroom uses it once, and never stores or shows it."
 
 View = dict[str, Any]
@@ -76,10 +83,12 @@ def form(
     reason: str = "",
     problem: str = "",
     accounts_differ: bool = False,
+    aside: Mapping[str, Any] | None = None,
 ) -> View:
     """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text.
 
-    With `accounts_differ` Slack tells when another account is chosen, because its provider asks for other things.
+    With `accounts_differ` Slack tells when another account is chosen, because its provider asks for other things;
+    `aside` is what the form carries along for that, without showing it (`set_aside`).
     """
     values = values or {}
     blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
@@ -90,7 +99,69 @@ def form(
     if action.may_need_decision():
         blocks.append(_reason_input(reason))
     submit = "Review" if action.may_need_decision() else "Go"
-    return _modal(action.title, blocks, callback_id="form", metadata=draft_id, submit=submit, close="Cancel")
+    metadata = f"{draft_id}\n{json.dumps(aside)}" if aside else draft_id
+    return _modal(action.title, blocks, callback_id="form", metadata=metadata, submit=submit, close="Cancel")
+
+
+def draft_of(view: Mapping[str, Any]) -> str:
+    """The id of the draft behind a form."""
+    return str(view.get("private_metadata") or "").partition("\n")[0]
+
+
+def aside_of(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form carries along for the forms of other accounts (`set_aside`)."""
+    carried = str(view.get("private_metadata") or "").partition("\n")[2]
+    with contextlib.suppress(ValueError):
+        if isinstance(aside := json.loads(carried or "{}"), dict):
+            return aside
+    return {}
+
+
+def set_aside(
+    variants: Mapping[str, type[Action]], action: type[Action], values: Mapping[str, Any], before: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """What was put into the form before this one and has no place in the form of `action`, to be carried along.
+
+    `before` is what that form carried along itself. Also returns the labels of what cannot be carried: credentials,
+    which stand in no form twice, attached files, and what is too long.
+    """
+    labels = {name: label_of(name, field) for one in variants.values() for name, field in fields_of(one)}
+    secret = {
+        name for one in variants.values() for name, field in fields_of(one) if _bare(field.annotation) is SecretStr
+    }
+    shown = {name: _state(values, name) for name in values if name != "account"}
+    own = {block for name, _ in fields_of(action) for block in (name, file_block(name))}
+    own |= {"reason"} if action.may_need_decision() else set()
+    left = {
+        name: said for name, said in ({**before, **shown}).items() if name not in own and said not in (None, "", [])
+    }
+    lost = [name for name in left if name in secret or name.removesuffix(".file") != name]
+    aside = {name: said for name, said in left.items() if name not in lost}
+    while len(json.dumps(aside)) > LONGEST_METADATA - 100:
+        longest = max(aside, key=lambda name: len(json.dumps(aside[name])))
+        lost.append(longest)
+        del aside[longest]
+    return aside, [labels.get(name.removesuffix(".file"), "Reason") for name in lost]
+
+
+def brought_back(
+    action: type[Action],
+    values: Mapping[str, Any],
+    aside: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the form of `action` shows in the place of another: what both ask for, and what was set aside of its own."""
+    typed = typed_values(action, values, before=before)
+    for name, field in fields_of(action):
+        if name in values:
+            continue
+        is_box = _bare(field.annotation) is bool
+        if name in aside:
+            typed[name] = bool(aside[name]) if is_box else _in_lines(field, aside[name])
+        elif is_box:
+            typed.pop(name, None)  # nobody saw the box, so it says what it says by default
+    return typed
 
 
 def read(
@@ -279,15 +350,18 @@ def reason_of(values: Mapping[str, Any]) -> str:
 
 
 def picker(title: str, actions: Sequence[type[Action]], channel: str) -> View:
-    """The catalogue of what can be asked of one noun: a line and a button each."""
+    """The catalogue of what can be asked of one noun: a line and a button each; what is too much is counted."""
+    shown = actions if len(actions) <= MOST_BLOCKS else actions[: MOST_BLOCKS - 1]
     blocks: list[sb.Block] = [
         section(
             f"*/{escape(action.command)} {escape(action.usage())}*\n{escape(action.help_line())}",
             accessory=sb.Button(plain("Open", 75), action_id="pick", value=action.command),
             block_id=f"pick:{action.command}",
         )
-        for action in actions
+        for action in shown
     ]
+    if len(shown) < len(actions):
+        blocks.append(small(f"… and {len(actions) - len(shown)} more: `/postroom help` with a word finds them."))
     return _modal(title, blocks, callback_id="picker", metadata=channel, close="Close")
 
 
@@ -341,13 +415,14 @@ def _inputs(name: str, field: FieldInfo, value: Any) -> list[sb.Block]:
     typed = _input(name, field, None if kept else value)
     typed.optional = True  # a file will do
     element = sb.FileInput(action_id=VALUE, filetypes=list(FILE_TYPES), max_files=1)
-    label = plain(f"{_label(name, field)}, from a file", 2000)
+    label = plain(f"{label_of(name, field)}, from a file", 2000)
     hint = plain(wanted.hint, 2000)
     file = sb.InputBlock(label, element, block_id=file_block(name), hint=hint, optional=True)
     return [*([section(_told_kept(name, field, value))] if kept else []), typed, file]
 
 
-def _label(name: str, field: FieldInfo) -> str:
+def label_of(name: str, field: FieldInfo) -> str:
+    """What a field is called where people see it."""
     return field.title or name.replace("_", " ").capitalize()
 
 
@@ -360,7 +435,7 @@ def _told_kept(name: str, field: FieldInfo, value: Any) -> str:
     lines = _as_text(value).splitlines()
     shown = ", ".join(clip(line, 60) for line in lines[:3])
     return (
-        f"*{escape(_label(name, field))}:* {len(lines):,} are kept from before: {escape(shown)} … "
+        f"*{escape(label_of(name, field))}:* {len(lines):,} are kept from before: {escape(shown)} … "
         "Leave both inputs empty to keep them; what you type or attach takes their place."
     )
 
@@ -394,9 +469,10 @@ def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
     value = default if value is None else value
     # A box left empty says no. A choice with a default has to be one of them, or the default would come back.
     optional = kind is bool or (not field.is_required() and (_choices(kind) is None or default is None))
-    said = " ".join(filter(None, [field.description, ABOUT_SECRETS if kind is SecretStr else ""]))
+    again = AGAIN if kind is SecretStr and value else ""
+    said = " ".join(filter(None, [again, field.description, ABOUT_SECRETS if kind is SecretStr else ""]))
     hint = plain(said, 2000) if said else None
-    label = plain(_label(name, field), 2000)
+    label = plain(label_of(name, field), 2000)
     return sb.InputBlock(label, _element(kind, field, value), block_id=name, hint=hint, optional=optional)
 
 

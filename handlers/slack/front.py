@@ -146,7 +146,7 @@ class Front:
     async def _responded(self, body: Body, text: str, blocks: Sequence[Body] | None, *, replace: bool) -> bool:
         hook = AsyncWebhookClient(str(body["response_url"]), session=self.client.session, retry_handlers=[])
         answer = await hook.send(text=text, blocks=blocks, response_type="ephemeral", replace_original=replace)
-        return answer.status_code == 200
+        return answer.status_code == 200 and '"ok":false' not in answer.body.replace(" ", "")
 
     async def answer(self, body: Body, sorry: Sorry) -> None:
         """Tell the person behind a click why nothing came of it; in a modal the modal itself says it."""

@@ -32,6 +32,7 @@ from providers.action import (
     from_words,
     hidden,
     multiline,
+    of_pages,
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
 from providers.fields import parse_addresses, problem
@@ -625,15 +626,15 @@ class ListSendingAccounts(
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}sending accounts{matching}.")
         more = len(page.accounts) > PAGE
         counted = _count(len(shown), "sending account")
-        paged = f", page {self.page}" if more or self.page > 1 else ""
+        next_page = self.page + 1 if more else None
         return Done(
-            summary=f"{counted}{matching}{paged}.",
+            summary=f"{counted}{matching}{of_pages(self.page, next_page)}.",
             table=Table(
                 columns=("Address", "Status", "Warm-up score", "A day", "Warm-up a day", "Gap", "Tags"),
                 rows=tuple(_account_row(account) for account in shown),
                 pick=Pick(command=SetMailboxLimits.command, field="addresses", button="Change their limits …"),
             ),
-            next_page=self.page + 1 if more else None,
+            next_page=next_page,
         )
 
 

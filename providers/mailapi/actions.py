@@ -26,6 +26,7 @@ from providers.action import (
     Unknown,
     from_words,
     hidden,
+    of_pages,
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, RateLimited
 from providers.fields import DomainName, EmailAddress, problem, split_list
@@ -137,13 +138,13 @@ class ListDomains(Action, provider="mailapi", command="domain list", title="List
         name = self.name.strip()
         found = [domain for domain in await client.domains() if name.lower() in domain.name.lower()]
         matching = f" with “{name}” in the name" if name else ""
-        shown, more = _page(found, self.page)
+        shown, next_page = _page(found, self.page)
         if not shown:
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}domains{matching} in this account.")
         return Done(
-            summary=f"{_count(len(found), 'domain')}{matching}, page {self.page}.",
+            summary=f"{_count(len(found), 'domain')}{matching}{of_pages(self.page, next_page)}.",
             items=tuple(Item(name=domain.name, note=_about_domain(domain)) for domain in shown),
-            next_page=self.page + 1 if more else None,
+            next_page=next_page,
         )
 
 
@@ -317,11 +318,12 @@ class ListMailboxes(Action, provider="mailapi", command="mailbox list", title="L
 
     async def run(self, client: MailApiClient, key: str) -> Outcome:
         mailboxes = await client.mailboxes(self.domain)
-        shown, more = _page(mailboxes, self.page)
+        shown, next_page = _page(mailboxes, self.page)
         if not shown:
             return Done(summary=f"{self.domain} has no {'more ' if self.page > 1 else ''}mailboxes.")
         return Done(
-            summary=f"{self.domain} has {_count(len(mailboxes), 'mailbox', 'mailboxes')}, page {self.page}.",
+            summary=f"{self.domain} has {_count(len(mailboxes), 'mailbox', 'mailboxes')}"
+            f"{of_pages(self.page, next_page)}.",
             table=Table(
                 columns=("Address", "Status", "Size", "Since"),
                 rows=tuple(
@@ -329,7 +331,7 @@ class ListMailboxes(Action, provider="mailapi", command="mailbox list", title="L
                     for mailbox in shown
                 ),
             ),
-            next_page=self.page + 1 if more else None,
+            next_page=next_page,
         )
 
 
@@ -602,9 +604,9 @@ def _mailbox_word(mailbox: Mailbox) -> str:
     return _MAILBOX_WORDS.get(mailbox.status, f"state unknown ({mailbox.raw_status[:40] or 'nothing said'})")
 
 
-def _page(rows: Sequence[_Row], page: int) -> tuple[Sequence[_Row], bool]:
-    """The rows of one page, and whether there are more after it."""
-    return rows[(page - 1) * PAGE : page * PAGE], len(rows) > page * PAGE
+def _page(rows: Sequence[_Row], page: int) -> tuple[Sequence[_Row], int | None]:
+    """The rows of a page, and the number of the next one, if there is one."""
+    return rows[(page - 1) * PAGE : page * PAGE], page + 1 if page * PAGE < len(rows) else None
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -31,6 +31,7 @@ from providers.action import (
     from_words,
     hidden,
     multiline,
+    of_pages,
 )
 from providers.errors import NotFound
 from providers.fields import DomainName, parse_domain, parse_domains, problem, secret_of
@@ -251,10 +252,14 @@ class BrowsePrewarmed(
                     "Ask for less, and you will see more."
                 )
             return Done(summary="ScaledMail has no pre-warmed domains for sale at the moment.")
-        are = f"{_counted(len(found), 'pre-warmed domain')} {'is' if len(found) == 1 else 'are'} for sale"
-        of_all = f" and like that, of {len(stock.inboxes)} in all" if filtered else ""
+        everything = _counted(len(stock.inboxes), "pre-warmed domain")
+        told = f"{everything} {'is' if len(found) == 1 else 'are'} for sale"
+        if filtered:
+            told = (
+                f"{len(found)} of {everything} for sale {'matches' if len(found) == 1 else 'match'} what you asked for"
+            )
         return Done(
-            summary=f"{are}{of_all}, page {self.page}.",
+            summary=f"{told}{of_pages(self.page, next_page)}.",
             table=Table(
                 columns=("Domain", "Kind", "Warmed", "Mailboxes", "One-time", "Per month"),
                 rows=tuple(_shelf_row(inbox) for inbox in shown),
@@ -537,8 +542,8 @@ class ListPrewarmed(Action, provider="scaledmail", command="prewarm list", title
             more = "more " if found else ""
             return Done(summary=f"There are no {more}domains{matching} that were bought with their mailboxes.")
         return Done(
-            summary=f"{_counted(len(found), 'domain')}{matching} bought and in use, page {self.page}. ScaledMail does "
-            "not say which of them came pre-warmed.",
+            summary=f"{_counted(len(found), 'domain')}{matching} bought and in use{of_pages(self.page, next_page)}. "
+            "ScaledMail does not say which of them came pre-warmed.",
             table=Table(
                 columns=("Domain", "Kind", "Mailboxes", "State", "Payment", "Tag"),
                 rows=tuple(
@@ -632,7 +637,8 @@ class ListMailboxes(Action, provider="scaledmail", command="mailbox list", title
         if not shown:
             return Done(summary=f"{self.domain} has no {'more ' if found else ''}mailboxes.")
         return Done(
-            summary=f"{self.domain} has {_counted(len(found), 'mailbox', 'mailboxes')}, page {self.page}.",
+            summary=f"{self.domain} has {_counted(len(found), 'mailbox', 'mailboxes')}"
+            f"{of_pages(self.page, next_page)}.",
             items=tuple(
                 Item(
                     name=_address(box.email, self.domain),
@@ -697,7 +703,7 @@ class ListOrganizations(
             return Done(summary=f"There are no {'more ' if found else ''}organizations in this account.")
         works_in = client.organization_id or (found[0].id if len(found) == 1 else "")
         return Done(
-            summary=f"{_counted(len(found), 'organization')}, page {self.page}.",
+            summary=f"{_counted(len(found), 'organization')}{of_pages(self.page, next_page)}.",
             items=tuple(
                 Item(
                     name=one.id,
@@ -745,7 +751,7 @@ def _shelf_row(inbox: PrewarmInbox) -> tuple[str, ...]:
 def _priced(name: str, redirect: str | None, stock: Stock) -> tuple[QuoteLine, ...]:
     inbox = stock.inbox(name)
     if inbox is None:
-        return (QuoteLine(what=f"{name}, no longer in stock"),)
+        raise Refused({"domains": f"{name} is no longer in stock."})
     to = f" (visitors go to {redirect})" if redirect else ""
     return (
         QuoteLine(what=f"{name}, one-time{to}", price=inbox.one_time_price),
@@ -795,7 +801,7 @@ def _domain_listing(found: Sequence[Domain], page: int, what: str) -> Done:
         return Done(summary=f"There are no {'more ' if found else ''}{what}.")
     counted = f"{len(found)} {what}" if len(found) != 1 else f"1 {what.replace('domains', 'domain', 1)}"
     return Done(
-        summary=f"{counted}, page {page}.",
+        summary=f"{counted}{of_pages(page, next_page)}.",
         items=tuple(Item(name=domain.name, note=_described(domain)) for domain in shown),
         next_page=next_page,
     )

@@ -24,6 +24,7 @@ from providers.action import (
     from_words,
     hidden,
     multiline,
+    of_pages,
 )
 from providers.errors import NotFound, Rejected
 from providers.fields import EmailAddress, parse_domain, problem, split_list
@@ -176,7 +177,7 @@ class ListDomains(Action, provider="smailor", command="domain list", title="List
         if not shown:
             return Done(summary=f"There are no {'more ' if found else ''}domains{matching} in this account.")
         return Done(
-            summary=f"{_counted(len(found), 'domain')}{matching}, page {self.page}.",
+            summary=f"{_counted(len(found), 'domain')}{matching}{of_pages(self.page, next_page)}.",
             items=tuple(
                 Item(name=domain.name, note=" · ".join([_verification(domain), _reputation(domain)]))
                 for domain in shown
@@ -413,7 +414,7 @@ class ListTemplates(
         if not shown:
             return Done(summary=f"There are no {'more ' if found else ''}templates{suits}{matching}.")
         return Done(
-            summary=f"{_counted(len(found), 'template')}{suits}{matching}, page {self.page}.",
+            summary=f"{_counted(len(found), 'template')}{suits}{matching}{of_pages(self.page, next_page)}.",
             table=Table(
                 columns=("Name", "Subject", "Groups", "Default", "Used", "Id"),
                 rows=tuple(

@@ -194,7 +194,9 @@ async def test_a_scope_that_is_not_granted_is_named_with_its_use(settings: Setti
 
     told = await failed(settings)
 
-    assert told["scopes"][0] == "Not granted: usergroups:read (to see who is in a user group that may approve)."
+    assert told["scopes"][0] == (
+        "Not granted: usergroups:read (to see who is in a user group that may approve or be shown credentials)."
+    )
     assert "manifest.yml" in told["scopes"][1]
     assert told["approvers S0FINANCE"][0] == "The token lacks the scope usergroups:read."
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from bot.settings import (
 )
 from providers.accounts import AccountSettings
 from providers.catalogue import account_types
+from providers.scaledmail.client import ScaledMailSettings
 
 EXAMPLE = Path(__file__).parents[2] / "postroom.example.toml"
 
@@ -525,19 +528,77 @@ def test_the_shipped_example_is_in_order() -> None:
     assert settings.prices["mailin"].price("domain.com") == Decimal("12.50")
 
 
+def switched_on() -> str:
+    """The example with all of its accounts: what stands behind a # without a space."""
+    return re.sub(r"^#(?=[^ \n])", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def complete() -> str:
+    """The example with all of its accounts and all that may be left out."""
+    return re.sub(r"^# (?=\w+ = )", "", switched_on(), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [switched_on, complete])
+def test_all_accounts_of_the_shipped_example_can_be_used(tmp_path: Path, text: Callable[[], str]) -> None:
+    path = tmp_path / "postroom.toml"
+    path.write_text(text(), encoding="utf-8")
+    secrets = dict.fromkeys(re.findall(r'"env:(\w+)"', text()), "x" * 32)
+    special = {name: "omar@example.com" for name in secrets if name.endswith("EMAIL")}
+    special["SMAILOR_SESSION_COOKIE"] = "session=x"
+
+    settings = load_settings({**ENVIRON, **secrets, **special}, path, account_types=account_types())
+
+    assert settings.warnings == ()
+    at = Counter(account.provider for account in settings.accounts.values())
+    assert at == {"mailin": 2, "scaledmail": 2, "smailor": 1, "instantly": 1, "mailapi": 1}
+    assert at.keys() == account_types().keys()
+    one, other = (settings.accounts[name] for name in ("scaledmail-main", "scaledmail-second"))
+    assert isinstance(one, ScaledMailSettings)
+    assert isinstance(other, ScaledMailSettings)
+    assert one.api_key == other.api_key
+    assert one.organization_id != other.organization_id
+    assert settings.prices["mailin"].price("azure.order") == Decimal("50.00")
+
+
+@pytest.mark.parametrize("provider", account_types())
+def test_the_shipped_example_has_every_setting_of_every_provider(provider: str) -> None:
+    fields = account_types()[provider].model_fields
+    needed, full = (tomllib.loads(text)["accounts"][f"{provider}-main"] for text in (switched_on(), complete()))
+
+    assert full.keys() == fields.keys()
+    assert {name for name, field in fields.items() if field.is_required()} <= needed.keys()
+    for name in full.keys() - needed.keys():
+        assert full[name] in (fields[name].default, str(fields[name].default).rstrip("/")), name
+
+
+def test_the_shipped_example_explains_every_setting_of_every_provider() -> None:
+    """Above each key stands a comment of its own, or the key is among those explained for all accounts."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for_all = set(re.findall(r"^#   (\w+)  ", text[text.index("# Each account has these:") :], re.MULTILINE))
+    assert for_all == AccountSettings.model_fields.keys()
+
+    lines = text.splitlines()
+    for provider, kind in account_types().items():
+        first = re.search(rf"^#?\[accounts\.{provider}-main\]$", text, re.MULTILINE)
+        assert first is not None
+        start = text[: first.start()].count("\n")
+        for name in kind.model_fields.keys() - for_all - {"password"}:  # which is explained with the address above it
+            at = next(n for n in range(start, len(lines)) if re.match(rf"(# ?)?{name} = ", lines[n]))
+            assert re.match(r"# (?!\w+ = )", lines[at - 1]), f"{provider}: {name}"
+
+
 def test_the_shipped_example_has_every_key_with_its_default() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    complete = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
+    everything = tomllib.loads(complete())
 
     sections: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
-        "jobs": (JobSettings, complete["jobs"]),
-        "approvals": (ApprovalSettings, complete["approvals"]),
-        "logging": (LoggingSettings, complete["logging"]),
-        "account": (account_types()["mailin"], complete["accounts"]["mailin-main"]),
+        "jobs": (JobSettings, everything["jobs"]),
+        "approvals": (ApprovalSettings, everything["approvals"]),
+        "logging": (LoggingSettings, everything["logging"]),
     }
-    assert complete["slack"].keys() == {"mode", "approvals_channel", "messages_per_second", "messages_at_once"}
-    assert (complete["slack"]["messages_per_second"], complete["slack"]["messages_at_once"]) == (1, 10)
-    assert complete.keys() == {"slack", "accounts", "prices", "approvals", "jobs", "logging"}
+    assert everything["slack"].keys() == {"mode", "approvals_channel", "messages_per_second", "messages_at_once"}
+    assert (everything["slack"]["messages_per_second"], everything["slack"]["messages_at_once"]) == (1, 10)
+    assert everything.keys() == {"slack", "accounts", "prices", "approvals", "jobs", "logging"}
     for model, table in sections.values():
         assert table.keys() == model.model_fields.keys()
         for name in re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import Message
+from handlers.slack import forms
+from handlers.slack.words import LIST_TEXT
 from providers.catalogue import built_in
+from providers.mailin.actions import BuyDomains
+from providers.mailin.provider import mailin
 from providers.mailin.sandbox import Fault
-from tests.house import House, Person, prices, reading
+from tests.house import House, Person, open_house, prices, reading
 
 
 def told(house: House, who: Person, channel: str = "#outreach") -> str:
@@ -181,15 +189,49 @@ class TestList:
 
 
 class TestHouseCommands:
-    async def test_help_lists_everything_and_says_what_is_not_there_yet(self, house: House) -> None:
+    async def test_help_shows_every_noun_and_says_what_is_not_there_yet(self, house: House) -> None:
         said = await asks(house, "/postroom help")
 
-        assert "`/domain buy [name.com …]` Buy one or more new domains." in said
-        assert "`/domain check name.com …`" in said
-        assert "`/domain list [part of a name]`" in said
+        assert "*/domain* Domains: buy, check and list them\nbuy · buy-many · check · list · " in said
         assert "`/campaign` Campaigns: no account for it" in said
         assert "`/postroom jobs`" in said
         assert said == await asks(house, "/postroom")
+
+    async def test_help_with_words_shows_what_has_them(self, house: House) -> None:
+        said = await asks(house, "/postroom help new domains")
+
+        assert "`/domain buy [name.com …]` Buy one or more new domains." in said
+        assert "`/domain list" not in said
+        assert "[Domain]" in said
+        assert "Nothing has all of these words." in await asks(house, "/postroom help zeppelin")
+
+    @pytest.mark.parametrize("typed", ["domain buy", "/domain buy", "Domain BUY"])
+    async def test_help_for_one_command_shows_what_it_asks_for(self, house: House, typed: str) -> None:
+        said = (await asks(house, f"/postroom help {typed}")).splitlines()
+
+        assert said[1] == "`/domain buy [name.com …]` Buy one or more new domains."
+        for _, field in forms.fields_of(BuyDomains):
+            assert f"• *{field.title}*" in "\n".join(said)
+        assert "It waits for somebody else's yes." in said
+        assert not [line for line in said if "/domain buy-many" in line]
+
+    async def test_help_fits_however_much_can_be_asked(self, tmp_path: Path) -> None:
+        crowd = replace(mailin(), actions=(*mailin().actions, *(another_way(number) for number in range(400))))
+        async with open_house(tmp_path, providers=(crowd,)) as house:
+            said = await asks(house, "/postroom help")
+
+            assert len(said) < LIST_TEXT
+            assert re.search(r"^buy · .* … and \d{3} more$", said, re.MULTILINE)
+            assert "`/postroom jobs`" in said
+            assert said.splitlines()[-1].endswith("the thread tells how it goes.")
+
+            await house.ana.clicks(house.ana.ephemerals("#outreach")[-1], "catalogue:domain")
+            picker = await house.ana.sees_modal("picker")
+            assert len(picker.blocks) == 100
+            assert picker.reads("`/postroom help` with a word finds them.")
+
+            await asks(house, "/postroom help yet another way")
+            assert "More words find fewer." in told(house, house.ana)
 
     async def test_jobs_when_there_are_none(self, house: House) -> None:
         assert await asks(house, "/postroom jobs") == "Nothing is waiting and nothing is under way."
@@ -248,6 +290,13 @@ class TestWordsNobodyKnows:
 
 
 CATALOGUE = built_in()
+
+
+def another_way(number: int) -> type[BuyDomains]:
+    class Another(BuyDomains, provider="mailin", command=f"domain buy-another-way-{number}"):
+        """Buy one or more new domains, in yet another way."""
+
+    return Another
 
 
 class TestThePicker:

@@ -488,3 +488,18 @@ class TestThePriceRises:
         await house.runs_for(minutes=5)
         assert house.bought == ["acme.com"]
         assert "Cost: $13.75." in story.thread[-1]
+
+    async def test_and_comes_back_and_whoever_said_yes_to_it_before_says_so_again(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.clicks(story.card, "approve")
+        for price in ("13.75", "12.50"):
+            await house.restarts(prices=prices(domain_com=price))
+            await house.tick()
+            assert house.bought == []
+            await house.omar.clicks(story.card, "approve")
+
+        await house.runs_for(minutes=5)
+
+        assert house.bought == ["acme.com"]
+        assert house.privately(house.omar, "#approvals") == []
+        assert [what for (what,) in house.on_disk("SELECT what FROM audit WHERE what = 'approved'")] == ["approved"] * 3

@@ -203,6 +203,33 @@ async def test_what_is_too_early_for_days_has_failed(house: House) -> None:
     assert house.calls["rename_mailbox"] <= 6
 
 
+async def test_a_provider_that_says_again_in_a_second_is_not_believed_for_ever(house: House) -> None:
+    mailapi(house).faults.add("create_sub_domains", Fault.answers(429, retry_after=1), times=40)
+    story = await asks_for(house, "a", "b")
+
+    await house.runs_for(minutes=10)
+
+    assert mailapi(house).calls["create_sub_domains"] <= 10
+    assert len(story.thread) == 1
+
+
+async def test_the_days_begin_with_the_decision(house: House) -> None:
+    house.mailin.own("acme.com")
+    form = await house.form(house.ana, "/mailbox create ana@acme.com Ana Ruiz")
+    await house.ana.fills(form, reason="For spring")
+    await house.ana.submits(form)
+    await house.ana.submits(await house.ana.sees_modal("review"))
+    story = await house.story_of(house.ana)
+    await house.runs_for(days=3)
+    house.mailin.faults.add("create_mailboxes", Fault.answers(429, retry_after=300))
+
+    await house.omar.clicks(story.card, "approve")
+    await house.runs_for(hours=1)
+
+    assert await story.state() is RequestState.SUCCEEDED
+    assert house.calls["create_mailboxes"] == 2
+
+
 async def test_a_purchase_that_the_provider_was_too_busy_for_is_not_repeated(house: House) -> None:
     house.mailin.faults.add("buy", Fault.answers(429, retry_after=600))
     story = await house.approved(house.ana, "acme-hq.com", account="mailin-main")

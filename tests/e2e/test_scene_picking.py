@@ -115,7 +115,7 @@ class TestPicking:
         await house.ana.fills(form, kind="outlook", min_months="3", words="blue")
         await house.ana.submits(form)
         found = await house.ana.sees_modal("answer")
-        assert "1 pre-warmed domain is for sale and like that, of 17 in all" in reading(found.blocks)
+        assert "1 of 17 pre-warmed domains for sale matches what you asked for." in reading(found.blocks)
 
         await chooses(house, found, "blue-a.com")
         form = await take(house, found)
@@ -161,7 +161,7 @@ class TestTheFilter:
     async def test_words_after_the_command(self, house: House) -> None:
         said = reading((await browses(house, "outlook 3 $60 blue")).blocks)
 
-        assert "1 pre-warmed domain is for sale and like that, of 17 in all" in said
+        assert "1 of 17 pre-warmed domains for sale matches what you asked for." in said
 
     async def test_asking_otherwise(self, house: House) -> None:
         shown = await browses(house, "google 1")

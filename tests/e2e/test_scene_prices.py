@@ -8,6 +8,7 @@ import pytest
 
 from bot.sandbox.modal import Modal
 from providers.accounts import PriceList
+from providers.simulator import Fault
 from tests.house import REASON, House, Story, reading
 
 
@@ -85,3 +86,25 @@ async def test_what_was_free_when_it_was_asked_and_is_not_any_more_gets_a_card(h
     await house.finn.clicks(story.card, "approve")
     await house.runs_for(hours=1)
     assert await story.state() == "succeeded"
+
+
+async def test_what_cannot_be_looked_at_again_before_it_is_sent_has_failed_and_says_so(house: House) -> None:
+    """Otherwise it would say for ever that it is being sent, and might run when nobody expects it any more."""
+    house.mailin.own("acme.com")
+    form = await house.form(house.ana, "/domain delete acme.com")
+    await house.ana.fills(form, reason=REASON)
+    await house.ana.submits(form)
+    await house.ana.submits(await house.ana.sees_modal("review"))
+    story = await house.story_of(house.ana)
+    house.mailin.faults.add("mailboxes", Fault.answers(500), times=1000)
+    house.mailin.faults.add("google_mailboxes", Fault.answers(500), times=1000)
+
+    await house.omar.clicks(story.card, "approve")
+    await house.runs_for(hours=2)
+
+    assert await story.state() == "failed"
+    assert "Nothing was sent." in story.thread[-1]
+    assert "Ask again with the command." in story.thread[-1]
+    house.mailin.faults.clear()
+    await house.runs_for(days=1)
+    assert house.calls["delete_domain"] == 0

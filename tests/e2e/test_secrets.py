@@ -424,6 +424,31 @@ async def test_credentials_are_shown_to_those_whom_the_settings_name(
     assert len(house.on_disk("SELECT 1 FROM audit WHERE what = 'reveal_refused'")) == len(refusals)
 
 
+async def test_what_is_shown_is_not_in_the_log_even_at_debug(house: House, logged: io.StringIO) -> None:
+    [box] = house.mailin.own_mailboxes("ana@acme.com")
+    switch_on(house, logged)
+
+    assert box.password in await asks_for_credentials(house, house.omar)
+
+    assert "provider call" in logged.getvalue()
+    assert box.password not in logged.getvalue()
+
+
+async def test_a_form_that_comes_back_says_which_secrets_have_to_be_typed_again(house: House) -> None:
+    form = await house.form(house.ana, "/postroom registrar-add")
+    await house.ana.fills(form, name="A", kind="porkbun", api_key="KEY-ONE-1234", secret_api_key="SECRET-TWO-1234")
+    assert not form.reads("type it once more")
+    house.mailin.faults.add("registrars", Fault.answers(500), times=9)
+    await house.ana.submits(form)
+    await house.runs_for(minutes=2)
+
+    again = await house.ana.sees_modal("form")
+
+    told = [str(block.get("hint")) for block in again.blocks if "type it once more" in str(block.get("hint"))]
+    assert len(told) == 2
+    assert again.values["secret_api_key"] is None
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_purchase_keeps_what_was_handed_over_until_the_decision(tmp_path: Path, restarted: bool) -> None:
     async with open_house(tmp_path, accounts=("scaledmail-main",)) as house:

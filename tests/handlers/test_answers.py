@@ -22,7 +22,7 @@ def test_a_credential_is_shown_to_the_letter(value: str) -> None:
 
     told = [block["text"] for block in blocks if block["type"] == "section" and block["text"]["type"] == "plain_text"]
     assert f"Password\n{value}" in told[0]["text"]
-    assert not any(text.get("emoji") for text in told)
+    assert all(text["emoji"] is False for text in told)
 
 
 def test_dozens_of_credentials_fit_into_one_window() -> None:

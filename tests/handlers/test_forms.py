@@ -154,8 +154,9 @@ class TestSecrets:
         for name in ("pin", "code"):
             assert inputs[name]["element"]["type"] == "plain_text_input"
             assert "initial_value" not in inputs[name]["element"]
-        assert inputs["pin"]["hint"]["text"].startswith("Four digits. Slack does not hide what you type here.")
-        assert inputs["code"]["hint"]["text"].startswith("Slack does not hide what you type here.")
+        again = "You had filled this in: type it once more, it was not kept here."
+        assert inputs["pin"]["hint"]["text"].startswith(f"{again} Four digits. Slack does not hide what you type here.")
+        assert inputs["code"]["hint"]["text"].startswith(f"{again} Slack does not hide what you type here.")
         assert [bool(inputs[name].get("optional")) for name in ("pin", "code")] == [False, True]
         assert "1234" not in repr(view)
 

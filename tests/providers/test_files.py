@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import struct
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
+from providers.fields import parse_domain
 from providers.files import MOST_BYTES, Wanted, from_file, lines_of, wanted_of
 from providers.xlsx import LONGEST_CELL, MOST_ROWS, MOST_UNPACKED, Unreadable, xlsx_rows
 
@@ -33,6 +34,12 @@ def as_csv(rows: Iterable[Sequence[object]], delimiter: str = ",", encoding: str
     written = io.StringIO(newline="")
     csv.writer(written, delimiter=delimiter).writerows(rows)
     return written.getvalue().encode(encoding)
+
+
+def refused_domain(typed: str) -> PydanticCustomError:
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_domain(typed)
+    return caught.value
 
 
 def as_xlsx(rows: Iterable[Sequence[object]]) -> bytes:
@@ -237,6 +244,12 @@ class TestCsv:
     def test_ends_of_lines(self, end: str) -> None:
         assert lines_of(end.join(["", "email", "", "ana@acme.com", ""]).encode(), EMAIL) == ["ana@acme.com"]
 
+    def test_half_links_without_end(self) -> None:
+        """A row of 90 KB stopped the whole process for a quarter of a minute: each `<` met all the others."""
+        half = "<" * 30_000
+        assert "30,000 characters" in refused(as_csv([["email"], [half], [half]]))
+        assert "is not a domain name" in str(refused_domain("<" * 130_000))
+
     def test_a_quotation_mark_that_nothing_closes_swallows_no_rows(self) -> None:
         said = refused(b'email,note\nana@acme.com,x\nbo@acme.com,"oops\ncy@acme.com,y\n')
 
@@ -337,9 +350,7 @@ class TestXlsx:
         content = with_rows(row * 1_000_000)
         assert len(content) < MOST_BYTES
 
-        began = time.perf_counter()
         assert "unpacks to more than 32 MB" in refused(content)
-        assert time.perf_counter() - began < 1
 
     @pytest.mark.parametrize(
         "hostile",
@@ -368,15 +379,23 @@ class TestXlsx:
         content = with_rows(f"<row>{hostile}</row>")
         assert len(content) < MOST_BYTES
 
-        began = time.perf_counter()
         assert refused(content).startswith("The workbook has too many cells, even if they are empty.")
-        assert time.perf_counter() - began < 3
 
     def test_an_entity_that_unfolds_for_ever(self) -> None:
         entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(9))
         evil = f'<!DOCTYPE x [<!ENTITY e0 "ha">{entities}]><worksheet><row><c t="str"><v>&e9;</v></c></row></worksheet>'
 
         assert refused(with_part(as_xlsx([["x"]]), SHEET, evil.encode())).startswith("The file is called a workbook")
+
+    def test_a_text_that_all_cells_share_is_worked_out_once(self) -> None:
+        """A workbook of 24 KB kept a core busy for minutes: once for each cell."""
+        text = f"<sst><si><t>{'_x0041_' * 4_500}</t></si></sst>".encode()
+        cells = "".join("<row>" + '<c t="s"><v>0</v></c>' * 60 + "</row>" for _ in range(4_900))
+        content = with_part(with_rows(cells), "xl/sharedStrings.xml", text)
+        relations = b'<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/>'
+        relations += b'<Relationship Id="rId9" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
+
+        assert "first row holds nothing that is" in refused(with_part(content, "xl/_rels/workbook.xml.rels", relations))
 
     def test_a_cell_longer_than_excel_allows(self) -> None:
         assert "more than 32,767 characters" in refused(

@@ -23,7 +23,9 @@ class ShowAccount(Action, provider="mailin", command="postroom account", title="
         user = await client.user()
         slots = user.mailboxes_slots
         room = (
-            "Mailin does not say how many mailboxes it may have" if slots is None else f"room for {slots:,} mailboxes"
+            "Mailin does not say how many mailboxes it may have"
+            if slots is None
+            else f"room for {counted(slots, 'mailbox', 'mailboxes')}"
         )
         return Done(
             summary=f"The account of {user.org_name or user.username or 'nobody named'}: {room}.",

@@ -27,6 +27,7 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    of_pages,
 )
 from providers.errors import NotFound, Rejected
 from providers.fields import DomainName, EmailAddress, parse_domains, problem
@@ -355,7 +356,7 @@ class ListDomains(Action, provider="mailin", command="domain list", title="List 
         if not shown.rows:
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}domains{matching} in this account.")
         return Done(
-            summary=f"{counted(shown.total, 'domain')}{matching}, page {self.page}.",
+            summary=f"{counted(shown.total, 'domain')}{matching}{of_pages(self.page, shown.next_page)}.",
             items=tuple(_listing_item(domain, hosting) for domain, hosting in shown.rows),
             next_page=shown.next_page,
         )
@@ -641,7 +642,8 @@ class ForwardDomainEmail(
     """Send all mail of a domain to one address. It cannot be taken back here.
 
     DESTROY, although nothing is deleted: every mail that has left cannot be called back, a wrong address gets all of
-    it, and Mailin knows no way to end it. So somebody else has to agree, and it is sent at most once.
+    it, and Mailin knows no way to end it. So somebody else has to agree, and after an unclear answer it is not sent
+    again. Mailin's own "too many calls" did nothing, so after that it is: the same address twice changes no more.
     """
 
     to: EmailAddress = Field(

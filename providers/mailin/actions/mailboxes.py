@@ -35,6 +35,7 @@ from providers.action import (
     from_words,
     hidden,
     multiline,
+    of_pages,
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
 from providers.fields import EmailAddress, parse_address, problem, secret_of
@@ -228,16 +229,9 @@ class CreateMailboxes(
     async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
         """Mailin never names a price: the operator's list does (`mailbox`, for one)."""
         price = prices.price("mailbox")
-        ends = [address.rpartition("@")[2].lower() for address in self.subjects()]
+        # By their names: a pattern makes addresses that nobody has typed, and those who decide see what they will be.
         return Quote(
-            lines=tuple(
-                QuoteLine(
-                    what=f"{counted(ends.count(domain), 'mailbox', 'mailboxes')} on {domain}",
-                    price=None if price is None else price * ends.count(domain),
-                )
-                for domain in self._domains()
-            ),
-            currency=prices.currency,
+            lines=tuple(QuoteLine(what=address, price=price) for address in self.subjects()), currency=prices.currency
         )
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -406,7 +400,8 @@ class ListMailboxes(Action, provider="mailin", command="mailbox list", title="Li
             more = "more " if self.page > 1 else ""
             return Done(summary=f"There are no {more}{kinds}mailboxes{matching} in this account.")
         return Done(
-            summary=f"{counted(shown.total, f'{kinds}mailbox', f'{kinds}mailboxes')}{matching}, page {self.page}.",
+            summary=f"{counted(shown.total, f'{kinds}mailbox', f'{kinds}mailboxes')}{matching}"
+            f"{of_pages(self.page, shown.next_page)}.",
             table=Table(
                 columns=("Address", "Name", "Hosting", "State", "Forwards to"),
                 rows=tuple(
@@ -659,7 +654,8 @@ class ForwardMailbox(
     """Forward the mail of a Google mailbox to an address, or stop that.
 
     DESTROY, because it sends other people's mail elsewhere: what has left cannot be called back, so somebody else has
-    to agree, and it is sent at most once.
+    to agree, and after an unclear answer it is not sent again. Mailin's own "too many calls" did nothing, so after that
+    it is: the same address twice changes no more.
     """
 
     what: Literal["set", "change", "remove"] = Field(

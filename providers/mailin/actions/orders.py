@@ -29,6 +29,7 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    of_pages,
 )
 from providers.errors import NotFound
 from providers.fields import DomainName, problem
@@ -83,7 +84,7 @@ class ListOrders(Action, provider="mailin", command="postroom orders", title="Az
         if not shown.data:
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}Azure orders in this account.")
         return Done(
-            summary=f"{counted(shown.total, 'Azure order')}, page {self.page}.",
+            summary=f"{counted(shown.total, 'Azure order')}{of_pages(self.page, shown.next_page)}.",
             table=Table(
                 columns=("Domain", "Number", "Domain was", "Mailboxes", "Sequencer"),
                 rows=tuple(
@@ -332,10 +333,11 @@ class OrderMailboxes(
         shown = boxes[(self.page - 1) * PAGE : self.page * PAGE]
         if not shown:
             return Done(summary=f"The order for {self.domain} has no {'more ' if boxes else ''}mailboxes.")
+        next_page = self.page + 1 if self.page * PAGE < len(boxes) else None
         return Done(
-            summary=f"{counted(len(boxes), 'mailbox', 'mailboxes')} of {self.domain}, page {self.page}.",
+            summary=f"{counted(len(boxes), 'mailbox', 'mailboxes')} of {self.domain}{of_pages(self.page, next_page)}.",
             table=Table(columns=("Address", "Name"), rows=tuple((box.username, box.name) for box in shown)),
-            next_page=self.page + 1 if self.page * PAGE < len(boxes) else None,
+            next_page=next_page,
         )
 
 

@@ -21,6 +21,7 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    of_pages,
 )
 from providers.errors import NotFound, Rejected
 from providers.fields import problem, secret_of
@@ -522,7 +523,7 @@ def _listing(shown: Page[_Account], page: int, what: str) -> Done:
     if not shown.data:
         return Done(summary=f"Mailin knows no {'more ' if page > 1 else ''}{what}s of this account.")
     return Done(
-        summary=f"{counted(shown.total, what)}, page {page}.",
+        summary=f"{counted(shown.total, what)}{of_pages(page, shown.next_page)}.",
         table=Table(
             columns=("Number", "Name", "Kind", "User"),
             rows=tuple(

@@ -29,6 +29,7 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    of_pages,
 )
 from providers.errors import NotFound, ProviderError
 from providers.fields import EmailAddress, parse_addresses, problem
@@ -351,7 +352,7 @@ class CreditHistory(Action, provider="mailin", command="verify history", title="
         if not shown.data:
             return Done(summary=f"There are no {'more ' if self.page > 1 else ''}entries in the credits' ledger.")
         return Done(
-            summary=f"The credits' ledger, page {self.page}.",
+            summary=f"The credits' ledger{of_pages(self.page, shown.next_page)}.",
             table=Table(
                 columns=("What for", "Change", "Left"),
                 rows=tuple(

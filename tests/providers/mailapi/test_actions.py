@@ -90,7 +90,7 @@ class TestListingDomains:
         found = await typed(ListDomains, "ACME").run(mailapi, "key")
         none = await typed(ListDomains, "zebra").run(mailapi, "key")
 
-        assert found.summary == "1 domain with “ACME” in the name, page 1."
+        assert found.summary == "1 domain with “ACME” in the name."
         assert found.items[0].note.startswith("state unknown (melting)")
         assert none.summary == "There are no domains with “zebra” in the name in this account."
 

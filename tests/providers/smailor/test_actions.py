@@ -119,7 +119,7 @@ class TestDomains:
         none = await ListDomains(name="zzz").run(smailor, KEY)
 
         assert isinstance(done, Done)
-        assert done.summary == "3 domains, page 1."
+        assert done.summary == "3 domains."
         assert [(i.name, i.note) for i in done.items] == [
             ("acme.com", "verified · healthy"),
             ("new.com", "not verified · reputation not said"),
@@ -320,11 +320,11 @@ class TestReadingTemplates:
         some = await ListTemplates.model_validate(ListTemplates.prefill(["THANK"])).run(smailor, KEY)
 
         assert isinstance(done, Done)
-        assert done.summary == "2 templates, page 1."
+        assert done.summary == "2 templates."
         assert done.table is not None
         assert done.table.rows[0] == ("Thanks", "Re: {{subject}}", "all", "", "0", thanks)
         assert isinstance(some, Done)
-        assert some.summary == "1 template with “THANK” in the name, page 1."
+        assert some.summary == "1 template with “THANK” in the name."
 
     async def test_for_a_group_or_a_ticket(self, smailor: SmailorClient, sandbox: SmailorSandbox) -> None:
         group = str(uuid.uuid4())
@@ -337,7 +337,7 @@ class TestReadingTemplates:
         assert isinstance(of_another, Done)
         assert of_another.summary == "There are no templates for that group."
         assert isinstance(of_ticket, Done)
-        assert of_ticket.summary == "1 template for that ticket, page 1."
+        assert of_ticket.summary == "1 template for that ticket."
         with pytest.raises(NotFound):
             await ListTemplates(ticket=TICKET).run(smailor, KEY)
         with pytest.raises(Rejected, match="not for both"):
