@@ -387,7 +387,12 @@ class Requests:
         now = self._clock.now()
         key = f"{request.id}#{before + 1}"
         begun = await self._store.begin_execution(
-            request.id, key=key, lease_until=now + self._times.lease, fact=Fact(POSTROOM, "sent", {"key": key}), now=now
+            request.id,
+            key=key,
+            fingerprint=request.fingerprint,
+            lease_until=now + self._times.lease,
+            fact=Fact(POSTROOM, "sent", {"key": key}),
+            now=now,
         )
         if begun is None:
             return

@@ -293,15 +293,19 @@ class Store:
         )
 
     async def begin_execution(
-        self, request_id: str, *, key: str, lease_until: datetime, fact: Fact, now: datetime
+        self, request_id: str, *, key: str, fingerprint: str, lease_until: datetime, fact: Fact, now: datetime
     ) -> Request | None:
-        """Commit the intent: when this returns the request, the call may be sent, once, by the caller alone."""
+        """Commit the intent: when this returns the request, the call may be sent, once, by the caller alone.
+
+        `fingerprint` is of what the caller is about to send; if the request is another by now, nothing is begun.
+        """
 
         def change(db: Database) -> Request | None:
             request = _move(
                 db, request_id, [RequestState.APPROVED], RequestState.EXECUTING, fact=fact, messages=(), now=now,
                 columns={"lease_until": _text(lease_until), "not_before": None},
-                where="(not_before IS NULL OR not_before <= :now)",
+                where="fingerprint = :fingerprint AND (not_before IS NULL OR not_before <= :now)",
+                fingerprint=fingerprint,
             )  # fmt: skip
             if request is not None:
                 _insert(

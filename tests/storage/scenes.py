@@ -130,8 +130,8 @@ class Scene:
 
     async def begin(self, request: Request, run: int = 1) -> Request | None:
         return await self.store.begin_execution(
-            request.id, key=f"{request.id}#{run}", lease_until=self.clock.now + LEASE, fact=Fact("postroom", "sent"),
-            now=self.clock.now,
+            request.id, key=f"{request.id}#{run}", fingerprint=request.fingerprint,
+            lease_until=self.clock.now + LEASE, fact=Fact("postroom", "sent"), now=self.clock.now,
         )  # fmt: skip
 
     async def postpone(

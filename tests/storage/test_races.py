@@ -351,3 +351,16 @@ async def test_a_second_process_and_this_one_share_the_votes_between_them(scene:
     assert sorted(ours + theirs) == sorted(ids)
     assert await scene.rows("SELECT COUNT(*), COUNT(DISTINCT request_id) FROM votes") == [(40, 40)]
     assert await scene.rows("SELECT COUNT(*) FROM audit WHERE what = 'approve'") == [(40,)]
+
+
+async def test_what_was_approved_anew_is_not_begun_by_who_read_it_before(scene: Scene) -> None:
+    """Two processes: one of them read the request before its price changed and somebody said yes to the new one."""
+    before = await scene.approved()
+    await scene.reopen(before)
+    now = await scene.vote(before, seen="f2" * 8)
+    assert now is not None
+
+    assert await scene.begin(before) is None
+    begun = await scene.begin(now)
+    assert begun is not None
+    assert begun.fingerprint == now.fingerprint
