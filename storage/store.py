@@ -90,13 +90,21 @@ class Store:
         self, request_id: str, *, by: str, provider: str, account: str, given: Json, reason: str, view_id: str,
         now: datetime,
     ) -> Request | None:  # fmt: skip
-        """Keep what was typed; from now on the draft counts as being checked. Voids an earlier quote."""
+        """Keep what was typed; from now on the draft counts as being checked.
+
+        An earlier quote becomes void, unless the very same was typed again: a form may be sent twice around a crash,
+        and the review of the first time then still says what would be asked.
+        """
+        same = "account = :account AND input = :input AND reason = :reason"
 
         def change(db: Database) -> Request | None:
             return _set(
                 db,
-                "UPDATE requests SET provider = :provider, account = :account, input = :input, reason = :reason,"
-                " view_id = :view_id, quote = NULL, fingerprint = '', checking_since = :now, updated_at = :now"
+                "UPDATE requests SET provider = :provider, account = :account, input = :input,"  # noqa: S608 (ours)
+                " reason = :reason,"
+                f" quote = CASE WHEN {same} THEN quote END,"
+                f" fingerprint = CASE WHEN {same} THEN fingerprint ELSE '' END,"
+                " view_id = :view_id, checking_since = :now, updated_at = :now"
                 " WHERE id = :id AND state = 'draft' AND requester = :by RETURNING *",
                 {
                     "id": request_id, "by": by, "provider": provider, "account": account, "input": json.dumps(given),

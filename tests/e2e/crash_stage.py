@@ -293,12 +293,6 @@ class Scene:
         sent = await self.confirms_once(review)
         if sent.result == "cleared":
             return
-        if sent.result == "updated":
-            # Her form was taken twice, before and after a death, and this review was the first one's: she asks anew.
-            assert review.reads("This form was changed or sent from another window, so nothing was asked."), review
-            assert self.rows("SELECT COUNT(*) FROM requests WHERE state <> 'draft'") == [(0,)]
-            await self.ana_confirms(await self.ana_asks())
-            return
         asked = "SELECT COUNT(*) FROM requests WHERE state <> 'draft'"
         [(there,)] = self.rows(asked)
         assert there in (0, 1)
@@ -314,7 +308,7 @@ class Scene:
         """She presses the button of the review. If that met a death, the bot is back when this returns."""
         life = self.lives
         sent = await self.ana.submits(review)
-        assert sent.result in ("cleared", "trouble", "updated"), sent
+        assert sent.result in ("cleared", "trouble"), sent
         if sent.result == "trouble":
             await self.back(life)
         return sent

@@ -104,8 +104,9 @@ class LifeOfRequests(RuleBasedStateMachine):
         filled = self.do(self.scene.fill(model.request, by=by, account=account))
         if self.agree(filled, model.state is S.DRAFT and by == ANA):
             assert filled is not None
-            model.request = filled
-            model.checking_since, model.fingerprint = self.scene.clock.now, ""
+            if model.request.account != account:  # the very same again leaves the quote as it was
+                model.fingerprint = ""
+            model.request, model.checking_since = filled, self.scene.clock.now
 
     @rule(model=requests, passed=st.booleans(), stale=st.booleans())
     def the_check_ends(self, model: Model, passed: bool, stale: bool) -> None:
@@ -296,3 +297,16 @@ LifeOfRequests.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestLifeOfRequests = LifeOfRequests.TestCase
+
+
+async def test_the_same_form_sent_twice_leaves_its_review_standing_and_another_does_not(scene: Scene) -> None:
+    """Around a crash a person sends a form again, and may confirm the review that the first time still brought."""
+    shown = await scene.checked()
+    again = await scene.fill(shown)
+    assert again is not None
+    assert (again.fingerprint, again.quote) == (shown.fingerprint, shown.quote)
+
+    other = await scene.fill(shown, account="mailin-second")
+    assert other is not None
+    assert (other.fingerprint, other.quote) == ("", None)
+    assert await scene.submit(shown) is None
