@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-page test lint types contract bench pictures docs pin clean setup
+.PHONY: demo demo-page test crash lint types contract bench mutants pictures docs pin clean setup
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -24,6 +24,9 @@ demo-page: setup  ## a local workspace to click in: http://127.0.0.1:8065
 test: setup  ## all tests, browser included where there is one
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
+crash: setup  ## every story killed at every one of its moments (many minutes)
+	@POSTROOM_CRASH_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 tests/e2e/test_crash_everywhere.py tests/e2e/test_crash_money.py
+
 pictures: setup  ## take the README's pictures anew
 	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser.py
 
@@ -41,6 +44,9 @@ contract: setup  ## who may import whom
 
 bench: setup
 	@$(BIN)/python -m tests.bench
+
+mutants: setup  ## changes to the rules and the money path that no test notices (an hour or so); docs/testing.md
+	@$(BIN)/python -m tests.mutants run $(MUTANTS) && $(BIN)/python -m tests.mutants results
 
 pin:  ## choose versions anew; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements.txt

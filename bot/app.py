@@ -23,23 +23,34 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import in_force
+from bot.metrics import Metrics
 from bot.scheduler import Beats
 from bot.settings import Settings
 from bot.socket_link import SocketLink
-from bot.web import Web, create_web
+from bot.web import SlackEvents, Web, create_web
+from handlers.approvals import Approvals
 from handlers.background import Background
+from handlers.digest import Digests
 from handlers.jobs import Jobs
-from handlers.policy import Approvals, JobTimes
+from handlers.policy import JobTimes
+from handlers.questions import Questions
 from handlers.requests import Requests
 from handlers.slack.asking import Asking
 from handlers.slack.delivery import Delivery, Pace
+from handlers.slack.digest import DigestPost
 from handlers.slack.front import Front, slack_error
+from handlers.slack.house import HouseCommands
 from handlers.slack.listeners import Door
 from handlers.slack.messages import Messages
 from handlers.slack.people import SlackDirectory
+from handlers.waiting import Waiting
 from providers.accounts import Account, Clock, PriceList
 from providers.catalogue import Catalogue, built_in, open_account, registered
+from providers.notices import Notices
 from providers.provider import Provider
+from storage.digests import DigestBooks
+from storage.figures import Figures
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
 
@@ -82,25 +93,33 @@ class House:
     store: Store
     client: AsyncWebClient
     requests: Requests
+    approvals: Approvals
+    waiting: Waiting
     jobs: Jobs
     delivery: Delivery
+    digest: DigestPost
+    aloud: HouseCommands
     asking: Asking
+    door: Door
     bolt: AsyncApp
     background: Background
     lookups: Background
     beats: Beats
     accounts: Mapping[str, Account]
+    metrics: Metrics
     link: SocketLink | None = field(default=None)
+    settings_taken_up: bool = False
 
     def web(self) -> Web:
         """The ASGI app: health, and Slack's requests in HTTP mode."""
         secret = self.settings.slack.signing_secret
         if self.settings.slack.mode != "http" or secret is None:
-            return create_web(self.health)
-        return create_web(self.health, self.bolt, secret.get_secret_value())
+            return create_web(self.health, self._page)
+        return create_web(self.health, self._page, SlackEvents(self.door.answer, self.bolt, secret.get_secret_value()))
 
     async def start(self) -> None:
         """Take up what a former process left, set the beats going, and open the line to Slack."""
+        await self.take_up_settings()
         self._set_beats()
         self.beats.start()
         await self._resume_checks(self.clock.now())
@@ -109,9 +128,16 @@ class House:
             assert token is not None  # the settings hold it
             await _try_app_token(self.client, token.get_secret_value())
             self.link = SocketLink(self.bolt, token.get_secret_value(), self.client)
-            self.beats.add("socket", self.link.supervise, OFTEN)
+            self.beats.add("socket", self.link.supervise, intervals(self.settings)["socket"])
             await self.link.connect()
         log.info("ready", mode=self.settings.slack.mode, accounts=sorted(self.accounts))
+
+    async def take_up_settings(self) -> None:
+        """Rules that are others than at the last start hold from now on; the audit knows. Done once, then for good."""
+        if not self.settings_taken_up:
+            self.settings_taken_up = await in_force.take_up(
+                self.settings, self.requests.policy, self.store, self.waiting, self.clock
+            )
 
     async def health(self) -> dict[str, str]:
         """What is wrong now, in words; empty when the house can do its work."""
@@ -128,6 +154,9 @@ class House:
         except Exception as error:
             wrong["store"] = f"cannot be written ({type(error).__name__})"
         return wrong
+
+    async def _page(self) -> tuple[bytes, str]:
+        return await self.metrics.page(self.link)
 
     async def stop(self) -> None:
         """Stop listening, finish what was begun, keep the rest for the next start."""
@@ -149,14 +178,36 @@ class House:
             await self.requests.forget_drafts(self.clock.now() - DRAFTS_KEPT)
             await self._resume_checks(self.clock.now() - CHECKS_TAKE_AT_MOST)
 
-        lease = timedelta(seconds=self.settings.jobs.lease_seconds)
-        self.beats.add("outbox", self.delivery.deliver, OFTEN)
-        self.beats.add("requests", run_approved, min(OFTEN, lease / 2))
-        self.beats.add("jobs", self.jobs.look, OFTEN)
-        self.beats.add("housekeeping", housekeeping, timedelta(minutes=10))
+        async def look_after_waiting() -> datetime | None:
+            await self.take_up_settings()  # once more, where Slack had not answered at the start
+            moments = (await self.waiting.attend(), await self.aloud.say_who_is_back())
+            return min((one for one in moments if one is not None), default=None)
+
+        every = intervals(self.settings)
+        self.beats.add("outbox", self.delivery.deliver, every["outbox"])
+        self.beats.add("requests", run_approved, every["requests"])
+        self.beats.add("jobs", self.jobs.look, every["jobs"])
+        self.beats.add("waiting", look_after_waiting, every["waiting"])
+        self.beats.add("digest", self.digest.send, every["digest"])
+        self.beats.add("housekeeping", housekeeping, every["housekeeping"])
 
     async def _resume_checks(self, before: datetime) -> None:
         await self.asking.resume_checks(await self.requests.resume_checks(before))
+
+
+def intervals(settings: Settings) -> dict[str, timedelta]:
+    """The beats of a house with these settings, each with how often it beats."""
+    lease = timedelta(seconds=settings.jobs.lease_seconds)
+    socket = {"socket": OFTEN} if settings.slack.mode == "socket" else {}
+    return {
+        "outbox": OFTEN,
+        "requests": min(OFTEN, lease / 2),
+        "jobs": OFTEN,
+        **socket,
+        "waiting": timedelta(minutes=1),
+        "digest": timedelta(minutes=1),
+        "housekeeping": timedelta(minutes=10),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -182,7 +233,8 @@ async def build(
     async with contextlib.AsyncExitStack() as stack:
         for account in accounts.values():
             stack.push_async_callback(account.client.aclose)
-        store = Store(_opened(settings.database))
+        database = _opened(settings.database)
+        store = Store(database)
         stack.callback(store.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         token = settings.slack.bot_token.get_secret_value()
@@ -192,6 +244,8 @@ async def build(
         )
         me = await _who_am_i(client, stopping or asyncio.Event())
         catalogue = built_in(providers)
+        figures = Figures(database)
+        audited = await figures.end_of_audit()
         yield _assemble(
             settings,
             clock=clock,
@@ -199,6 +253,10 @@ async def build(
             accounts=accounts,
             catalogue=catalogue,
             store=store,
+            digest_books=DigestBooks(database),
+            figures=figures,
+            audited=audited,
+            notices={one.name: one.notices for one in providers if one.notices is not None},
             client=client,
             me=me,
         )
@@ -212,6 +270,10 @@ def _assemble(
     accounts: Mapping[str, Account],
     catalogue: Catalogue,
     store: Store,
+    digest_books: DigestBooks,
+    figures: Figures,
+    audited: int,
+    notices: Mapping[str, Notices],
     client: AsyncWebClient,
     me: AuthorizeResult,
 ) -> House:
@@ -227,26 +289,38 @@ def _assemble(
         store=store,
         catalogue=catalogue,
         accounts=accounts,
-        approvals=Approvals(
-            settings.approvals.approvers, settings.slack.approvals_channel, settings.approvals.may_reveal
-        ),
+        policy=settings.policy(),
         times=times,
-        directory=SlackDirectory(client, clock),
+        directory=SlackDirectory(client, clock, str(me.team_id)),
         clock=clock,
         chance=chance,
         changed=beats.wake,
     )
+    approvals = Approvals(store, requests, clock)
     jobs = Jobs(store=store, requests=requests, times=times, clock=clock, chance=chance, changed=beats.wake)
     messages = Messages(requests)
     background, lookups = Background(), Background(at_once=LOOKUPS_AT_ONCE)
-    front = Front(requests, catalogue, accounts, messages, background, lookups, client, str(me.team_id))
-    door = Door(front)
+    questions = Questions(store, requests, clock)
+    digests = Digests(digest_books, requests, questions, accounts, notices, clock=clock)
+    front = Front(
+        requests, approvals, questions, catalogue, accounts, messages, background, lookups, client, str(me.team_id),
+        digests,
+    )  # fmt: skip
+    metrics = Metrics(
+        figures=figures, beats=beats, accounts=accounts, catalogue=catalogue, clock=clock, counted_until=audited
+    )
+    for account in accounts.values():
+        if (watch := getattr(account.client, "watch_calls", None)) is not None:
+            watch(metrics.called)
+    door = Door(front, metrics.acked)
     return House(
         settings=settings,
         clock=clock,
         store=store,
         client=client,
         requests=requests,
+        approvals=approvals,
+        waiting=Waiting(store, requests, clock),
         jobs=jobs,
         delivery=Delivery(
             store,
@@ -255,12 +329,16 @@ def _assemble(
             clock,
             Pace(settings.slack.messages_per_second, settings.slack.messages_at_once),
         ),
+        digest=DigestPost(digests, client, messages),
+        aloud=HouseCommands(front),
         asking=door.asking,
+        door=door,
         bolt=_bolt(settings, client, me, door),
         background=background,
         lookups=lookups,
         beats=beats,
         accounts=accounts,
+        metrics=metrics,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: `postroom demo`, `run`, `doctor`, `--version`."""
+"""The command line: `postroom demo`, `run`, `doctor`, `audit`, `policy`, `--version`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bot.audit import audit_commands
+from bot.policy import policy_commands
 from bot.settings import Settings, SettingsError, load_settings
 from providers.accounts import AccountSettings, PriceList
-from providers.catalogue import account_types, open_account
+from providers.catalogue import account_types, built_in, open_account
 
 HELP = "Postroom: ask for e-mail infrastructure in Slack, approve it, and it is bought once."
 
@@ -27,6 +29,8 @@ def _cli() -> typer.Typer:
     cli.command("doctor", help="Check settings, tokens, channels, accounts and database; say how to mend what fails.")(
         _doctor
     )
+    cli.add_typer(audit_commands(), name="audit", help="See whether the audit is whole, and take it away.")
+    cli.add_typer(policy_commands(), name="policy", help="Say who decides what, and try a changed file on the past.")
     return cli
 
 
@@ -92,7 +96,7 @@ def _doctor() -> None:
 
     settings: Settings | SettingsError
     try:
-        settings = load_settings(os.environ, account_types=account_types())
+        settings = load_settings(os.environ, account_types=account_types(), commands=built_in().commands())
         quiet = settings.logging.model_copy(update={"level": "error"})  # the report says it in words
         configure_logging(quiet, sys.stderr, settings.secrets())
     except SettingsError as error:
@@ -113,7 +117,7 @@ def _demo(
 
 def _settings() -> Settings:
     try:
-        settings = load_settings(os.environ, account_types=account_types())
+        settings = load_settings(os.environ, account_types=account_types(), commands=built_in().commands())
     except SettingsError as error:
         _fail(
             "Postroom did not start, because its settings have mistakes:\n"

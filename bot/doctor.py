@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,28 +22,33 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.app import SystemClock, intervals
 from bot.logs import scrubber
+from bot.scheduler import is_late
 from bot.settings import Settings, SettingsError
-from handlers.policy import is_group
-from providers.accounts import AccountSettings
+from handlers.policy import Policy, is_group
+from providers.accounts import AccountSettings, Clock
 from providers.errors import AuthExpired, NotSent, ProviderError
+from storage.moments import as_time
 
 SLACK_TIMEOUT_SECONDS = 10
 CHECK_TIMEOUT_SECONDS = 60
 DATABASE_TIMEOUT_SECONDS = 5
+SIGN_OF_LIFE = timedelta(minutes=1)
+"""A Postroom of which nothing was heard for longer does not run."""
 
 SCOPES: Mapping[str, str] = {
     "commands": "to be asked: slash commands, forms and buttons",
     "chat:write": "to answer: the thread of a request, and the card for those who decide",
     "channels:history": "to look whether a message arrived before posting it again, in public channels",
     "groups:history": "to look whether a message arrived before posting it again, in private channels",
-    "channels:read": "to see whether the bot is in a public channel, and the channel's name",
+    "channels:read": "to see whether the bot is in a public channel, whether it is one, and the channel's name",
     "groups:read": "to see whether the bot is in a private channel, and the channel's name",
     "im:history": "to look whether a message arrived before posting it again, in a person's direct messages",
     "im:write": "to tell the story in person where somebody asked in a channel without the bot",
     "files:read": "to read a list that somebody attached to a form",
     "files:write": "to hand somebody a file that they asked for, in their direct messages",
-    "users:read": "to name people in windows, and to examine whether those in the settings are active and from here",
+    "users:read": "to name people in windows, and to see whether somebody may act, and the time where they are",
     "usergroups:read": "to see who is in a user group that may approve or be shown credentials",
 }
 """The bot scopes Postroom uses, each with its use. manifest.yml asks for exactly these."""
@@ -91,7 +97,10 @@ async def open_slack(settings: Settings) -> AsyncIterator[AsyncWebClient]:
 
 
 async def diagnose(
-    settings: Settings | SettingsError, open_account: AccountOpener, open_slack: SlackOpener = open_slack
+    settings: Settings | SettingsError,
+    open_account: AccountOpener,
+    open_slack: SlackOpener = open_slack,
+    clock: Clock | None = None,
 ) -> list[Check]:
     """Look at everything and report it all, in a fixed order. Never raises; nothing in the report is secret.
 
@@ -111,6 +120,8 @@ async def diagnose(
         ),
         _check("database", partial(asyncio.to_thread, _database, settings.database)),
     )
+    if heard := await asyncio.to_thread(_heartbeats, settings.database):
+        checks.append(await _check("beats", partial(_beats, settings, heard, (clock or SystemClock()).now())))
     scrub = scrubber(settings.secrets())
     return [replace(check, said=_printable(scrub(check.said)), cure=_printable(scrub(check.cure))) for check in checks]
 
@@ -193,6 +204,7 @@ async def _check_slack(settings: Settings, slack: AsyncWebClient) -> list[Check]
         "approvals channel": partial(_channel, slack, settings.slack.approvals_channel),
         **_people(slack, settings.approvals.approvers, identity, _APPROVERS),
         **_people(slack, settings.approvals.may_reveal or (), identity, _MAY_REVEAL),
+        **_others(slack, settings.policy(), identity),
     }
     if bot_token.ok:
         return checks + await asyncio.gather(*(_check(name, look) for name, look in looks.items()))
@@ -273,6 +285,26 @@ def _people(slack: AsyncWebClient, ids: Sequence[str], identity: Mapping[str, An
     return looks
 
 
+def _others(slack: AsyncWebClient, policy: Policy, identity: Mapping[str, Any]) -> dict[str, _Look]:
+    """Everybody else whom the settings count on, each once, with the key that names them first."""
+    named: list[tuple[str, Sequence[str]]] = [
+        ("approvals.ping", policy.default.ping),
+        ("approvals.escalate_to", policy.default.escalate_to),
+        ("approvals.break_glass", policy.break_glass),
+    ]
+    for rule in policy.rules:
+        terms = rule.terms
+        named.append((f"approvals.rules “{rule.name}”", (*terms.approvers, *terms.ping, *terms.escalate_to)))
+    named += [(f"budgets “{budget.name}”", budget.owners) for budget in policy.budgets]
+    seen = {*policy.default.approvers, *(policy.may_reveal or ())}
+    looks: dict[str, _Look] = {}
+    for key, ids in named:
+        new = [one for one in dict.fromkeys(ids) if one not in seen]
+        seen.update(new)
+        looks |= _people(slack, new, identity, _Named(key, key, key, "decide"))
+    return looks
+
+
 async def _user(slack: AsyncWebClient, user: str, identity: Mapping[str, Any], named: _Named) -> str:
     try:
         found = _data(await slack.users_info(user=user)).get("user", {})
@@ -289,6 +321,8 @@ async def _user(slack: AsyncWebClient, user: str, identity: Mapping[str, Any], n
     elsewhere = team and home and team != home and not identity.get("enterprise_id")
     if found.get("is_stranger") or elsewhere:
         raise _Failure(f"{name} belongs to another company's workspace.", cure)
+    if found.get("is_restricted") or found.get("is_ultra_restricted"):
+        raise _Failure(f"{name} is a guest, and a guest cannot {named.can}.", cure)
     return f"{name} can {named.can}."
 
 
@@ -420,3 +454,37 @@ def _write_and_delete(path: Path) -> None:
         with connection:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
             connection.execute(f"DROP TABLE {table}")
+
+
+# A Postroom that runs on that database.
+
+
+def _heartbeats(path: Path) -> dict[str, datetime]:
+    """When each beat was last noted; empty where no Postroom has ever run, or that cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return {name: as_time(at) for name, at in connection.execute("SELECT name, at FROM beats")}
+    except sqlite3.Error:
+        return {}  # the check of the database says why
+
+
+async def _beats(settings: Settings, heard: Mapping[str, datetime], now: datetime) -> str:
+    last = max(heard.values())
+    if now - last > SIGN_OF_LIFE:
+        return f"No Postroom runs on this database now; one was last heard of at {_moment(last)}."
+    every = intervals(settings)
+    late = {name: heard.get(name) for name in every if name not in heard or is_late(now - heard[name], every[name])}
+    if not late:
+        return f"A Postroom runs on this database, and its {len(every)} beats are on time."
+    since = ", ".join(
+        f"{name} has never run to its end" if at is None else f"{name} has not run to its end since {_moment(at)}"
+        for name, at in late.items()
+    )
+    raise _Failure(
+        f"A Postroom runs on this database, and not all of its beats are on time: {since}.",
+        "Look for beat_broke in its log: the lines there say why. If there are none, restart it: nothing is lost.",
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import get_origin
 
-from providers.action import Action, Effect
-from providers.catalogue import NOUNS, Catalogue, built_in
+from pydantic.fields import FieldInfo
+
+from providers.action import Action, Effect, bare, choices_of
+from providers.catalogue import NOUNS, Catalogue, built_in, registered
 from providers.files import wanted_of
+from providers.provider import Provider
 
 _EFFECTS = {
     Effect.READ: "answers at once, privately",
@@ -17,15 +21,24 @@ _EFFECTS = {
 }
 
 
-def actions_page(catalogue: Catalogue) -> str:
-    """The reference of everything people can ask, as Markdown."""
-    return "\n".join([*_head(), *(line for noun in NOUNS for line in _noun(catalogue, noun))]) + "\n"
+def actions_page(providers: Sequence[Provider]) -> str:
+    """The reference of everything people can ask of these providers, as Markdown."""
+    catalogue = built_in(providers)
+    return "\n".join([*_head(providers), *(line for noun in NOUNS for line in _noun(catalogue, noun))]) + "\n"
 
 
-def _head() -> Iterator[str]:
+def _head(providers: Sequence[Provider]) -> Iterator[str]:
     yield "# What can be asked"
     yield ""
     yield "Written by `make docs` from the classes themselves; a test fails when it is stale."
+    yield ""
+    yield (
+        "Behind each stand the provider's documented calls that it makes, or may have to. The tests play each action "
+        "and compare."
+    )
+    for provider in providers:
+        if provider.own_calls:
+            yield f"Whatever is asked of {provider.title}, it may be asked first: {_code(provider.own_calls)}."
 
 
 def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
@@ -41,6 +54,9 @@ def _noun(catalogue: Catalogue, noun: str) -> Iterator[str]:
             yield ""
             yield f"{action.help_line()} *{action.effect.value.upper()}: {_waits(action)}.*"
             yield from _fields(action)
+            if action.calls:
+                yield ""
+                yield f"Calls: {_code(action.calls)}"
 
 
 def _waits(action: type[Action]) -> str:
@@ -59,9 +75,25 @@ def _fields(action: type[Action]) -> Iterator[str]:
     for name, field in shown:
         need = "required" if field.is_required() else "optional"
         need += ", also as a file" if wanted_of(field) else ""
-        hint = (field.description or "").replace("|", "\\|")
-        yield f"| {field.title or name} | {need} | {hint} |"
+        about = " ".join(filter(None, [field.description, _choices(field)])).replace("|", "\\|")
+        yield f"| {field.title or name} | {need} | {about} |"
+
+
+def _choices(field: FieldInfo) -> str:
+    """What a menu offers; what is chosen in it beforehand is said."""
+    offered = choices_of(field)
+    if not offered:
+        return ""
+    is_list = get_origin(bare(field.annotation)) in (list, tuple)
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    preset = {str(one) for one in (default or ())} if is_list else {str(default)}
+    said = [f"{words} (preset)" if value in preset else words for value, words in offered.items()]
+    return f"{'Any' if is_list else 'One'} of: {', '.join(said)}."
+
+
+def _code(calls: Sequence[str]) -> str:
+    return ", ".join(f"`{call}`" for call in calls)
 
 
 if __name__ == "__main__":
-    print(actions_page(built_in()), end="")
+    print(actions_page(registered()), end="")

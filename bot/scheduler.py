@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -27,6 +28,10 @@ LATE_GRACE = timedelta(seconds=15)
 GATHER_SECONDS = 0.05
 """A beat that is woken waits this long: the person who caused the work is answered first, and a burst is one run."""
 SOONEST = timedelta(milliseconds=20)
+WATCH_SECONDS = 5.0
+"""How often it is looked whether the clock was set back."""
+SET_BACK = timedelta(seconds=2)
+"""By how much, so that it matters; less is how clocks are kept right."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,21 @@ class _Beat:
     """When APScheduler will run it next, beside its interval."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """How a beat is doing. `age` is since it last ran to its end, or since it was set; `failures` since the start."""
+
+    name: str
+    age: timedelta
+    failures: int
+    is_late: bool
+
+
+def is_late(age: timedelta, every: timedelta) -> bool:
+    """Whether a beat should have run to its end again by now."""
+    return age > LATE_AFTER * every + LATE_GRACE
+
+
 class Beats:
     """The beats of the house."""
 
@@ -53,26 +73,48 @@ class Beats:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._beats: dict[str, _Beat] = {}
         self._stopping = False
+        self._watching: asyncio.TimerHandle | None = None
 
     def add(self, name: str, run: Callable[[], Awaitable[datetime | None]], every: timedelta) -> None:
         """Call `run` every `every`; what it returns is when it wants to be called at the latest (None: no wish)."""
-        self._beats[name] = _Beat(name, run, every)
+        self._beats[name] = beat = _Beat(name, run, every)
+        if self._scheduler.running:
+            self._schedule(beat)
 
     def start(self) -> None:
         """Begin to beat; every beat runs once at once."""
         for beat in self._beats.values():
-            beat.last = self._clock.now()
-            self._scheduler.add_job(
-                self._tick,
-                "interval",
-                args=[beat.name],
-                seconds=beat.every.total_seconds(),
-                id=beat.name,
-                misfire_grace_time=None,
-                coalesce=True,
-            )
+            self._schedule(beat)
         self._scheduler.start()
         self.wake(*self._beats)
+        self._watch_clock(self._clock.now(), asyncio.get_running_loop().time())
+
+    def _schedule(self, beat: _Beat) -> None:
+        beat.last = self._clock.now()
+        self._scheduler.add_job(
+            self._tick,
+            "interval",
+            args=[beat.name],
+            seconds=beat.every.total_seconds(),
+            id=beat.name,
+            misfire_grace_time=None,
+            coalesce=True,
+            replace_existing=True,
+        )
+
+    def _watch_clock(self, before: datetime, then: float) -> None:
+        """Notice that the clock was set back: APScheduler would wait until the old time has come round again."""
+        loop = asyncio.get_running_loop()
+        now, steady = self._clock.now(), loop.time()
+        lost = timedelta(seconds=steady - then) - (now - before)
+        if lost > SET_BACK:
+            log.warning("clock_set_back", seconds=round(lost.total_seconds()))
+            for beat in self._beats.values():
+                beat.due = None
+                self._schedule(beat)
+            self.wake(*self._beats)
+        if not self._stopping:
+            self._watching = loop.call_later(WATCH_SECONDS, self._watch_clock, now, steady)
 
     def wake(self, *names: str) -> None:
         """There is work for these beats now. Cheap: may be called on every change."""
@@ -83,7 +125,8 @@ class Beats:
             if beat.task is not None and not beat.task.done():
                 beat.again = True
             elif beat.soon is None:
-                beat.soon = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin, beat)
+                # In a context of its own: what is logged there is not about the request of whoever woke it.
+                beat.soon = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin, beat, context=Context())
 
     def _begin(self, beat: _Beat) -> None:
         beat.soon = None
@@ -92,16 +135,22 @@ class Beats:
 
     def late(self) -> list[str]:
         """The beats that should have run to their end by now and have not."""
+        return [beat.name for beat in self.seen() if beat.is_late]
+
+    def seen(self) -> list[Beaten]:
+        """The beats that were started, and how each is doing."""
         now = self._clock.now()
         return [
-            beat.name
+            Beaten(beat.name, now - beat.last, beat.failures, is_late(now - beat.last, beat.every))
             for beat in self._beats.values()
-            if beat.last is not None and now - beat.last > LATE_AFTER * beat.every + LATE_GRACE
+            if beat.last is not None
         ]
 
     async def stop(self, seconds: float) -> None:
         """Let running beats come to their end, for at most `seconds`."""
         self._stopping = True
+        if self._watching is not None:
+            self._watching.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         running = [beat.task for beat in self._beats.values() if beat.task is not None and not beat.task.done()]

@@ -10,8 +10,8 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -20,7 +20,6 @@ from urllib.parse import unquote
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
@@ -31,6 +30,19 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from bot.policy_settings import (
+    ApprovalSettings,
+    BudgetSettings,
+    ChannelSettings,
+    RuleSettings,
+    Section,
+    channel_id,
+    contradictions,
+    doubtful,
+    no_such,
+    policy_of,
+)
+from handlers.policy import CREDITS, Policy
 from providers.accounts import AccountSettings, PriceList
 
 DEFAULT_CONFIG = "postroom.toml"
@@ -51,33 +63,13 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _channel(value: str) -> str:
-    if not re.fullmatch(r"[CG][A-Z0-9]+", value):
-        raise ValueError(
-            "must be a channel's id, which begins with C or G (in Slack: the channel's name, About, at the bottom)"
-        )
-    return value
-
-
-def _approver(value: str) -> str:
-    if not re.fullmatch(r"[UWS][A-Z0-9]+", value):
-        raise ValueError(
-            "must be the id of a user (U… or W…) or of a user group (S…) (in Slack: the profile, ⋮, Copy member ID)"
-        )
-    return value
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, validate_default=True)
-
-
-class _SlackSection(_Section):
+class _SlackSection(Section):
     """The part of `[slack]` that stands in the file."""
 
     mode: Literal["socket", "http"] = Field(
         "socket", description="socket: Postroom calls Slack. http: Slack calls Postroom."
     )
-    approvals_channel: Annotated[str, AfterValidator(_channel)] = Field(
+    approvals_channel: Annotated[str, AfterValidator(channel_id)] = Field(
         description="The channel where requests wait for a decision."
     )
     messages_per_second: Annotated[float, Field(gt=0, le=100)] = Field(
@@ -100,7 +92,7 @@ class SlackSettings(_SlackSection):
     api_url: str = SLACK_API_URL
 
 
-class JobSettings(_Section):
+class JobSettings(Section):
     """`[jobs]`: the rhythm of asking providers how bought things are getting on."""
 
     first_poll_seconds: Annotated[float, Field(gt=0, le=_DAY)] = Field(
@@ -110,7 +102,11 @@ class JobSettings(_Section):
         300, description="The pause between two questions grows up to this many seconds."
     )
     deadline_hours: Annotated[float, Field(gt=0, le=24 * 365)] = Field(
-        48, description="Work that is not finished after this many hours is taken to a person."
+        48,
+        description=(
+            "Work that is not finished after this many hours is taken to a person. What waits for nameservers or "
+            "DNS records has a week."
+        ),
     )
     lease_seconds: Annotated[float, Field(gt=0, le=_DAY)] = Field(
         60, description="What a process has claimed and not renewed for this many seconds, another may claim."
@@ -131,28 +127,7 @@ class JobSettings(_Section):
         return value
 
 
-class ApprovalSettings(_Section):
-    """`[approvals]`: who may decide, and who may be shown credentials."""
-
-    approvers: Annotated[tuple[Annotated[str, AfterValidator(_approver)], ...], Field(min_length=1)] = Field(
-        description="Ids of the users (U…, W…) and user groups (S…) who may say yes or no."
-    )
-    may_reveal: tuple[Annotated[str, AfterValidator(_approver)], ...] | None = Field(
-        None,
-        description="Ids of the users and user groups who may be shown credentials; left out, it is the approvers.",
-    )
-
-    @field_validator("approvers", "may_reveal")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        named = value or ()
-        for position, who in enumerate(named):
-            if (first := named.index(who)) < position:
-                raise ValueError(f"entry {position + 1} repeats entry {first + 1}")
-        return value
-
-
-class LoggingSettings(_Section):
+class LoggingSettings(Section):
     """`[logging]`: how much the log says, and in which form."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least important line to show.")
@@ -165,8 +140,9 @@ class LoggingSettings(_Section):
 class Settings:
     """Everything the operator decided, checked. Its repr shows no secret.
 
-    `accounts` is by account name, each of its provider's own settings class; `prices` is by provider. `path` is the
-    file it was read from. `warnings` are sentences about what is allowed and probably not meant.
+    `accounts` is by account name, each of its provider's own settings class; `prices` is by provider,
+    `channels` by id. `path` is the file it was read from. `warnings` are sentences about what is allowed and probably
+    not meant.
     """
 
     slack: SlackSettings
@@ -178,7 +154,13 @@ class Settings:
     database: Path
     port: int
     path: Path
+    budgets: tuple[BudgetSettings, ...] = ()
+    channels: Mapping[str, ChannelSettings] = field(default_factory=dict[str, ChannelSettings])
     warnings: tuple[str, ...] = ()
+
+    def policy(self) -> Policy:
+        """Who must say yes to what, and what may be spent: all of it that the house keeps."""
+        return policy_of(self.approvals, self.budgets, self.channels, self.slack.approvals_channel)
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Every secret in here; for those who must keep them out of logs and reports."""
@@ -187,26 +169,36 @@ class Settings:
 
 
 def load_settings(
-    environ: Mapping[str, str], path: Path | None = None, *, account_types: Mapping[str, type[AccountSettings]]
+    environ: Mapping[str, str],
+    path: Path | None = None,
+    *,
+    account_types: Mapping[str, type[AccountSettings]],
+    commands: Collection[str] = (),
 ) -> Settings:
     """Read the settings file and the environment.
 
     The file is `path`, else `POSTROOM_CONFIG`, else `./postroom.toml`. `account_types` maps each provider's name to its
     settings class; fields annotated `SecretStr` there are written as "env:NAME" or "file:PATH" (relative to the
-    settings file). Raises SettingsError with all mistakes at once.
+    settings file). `commands` are all that people can ask, so that a rule for none of them is warned of. Raises
+    SettingsError with all mistakes at once.
     """
     reading = _Reading(environ, path or Path(environ.get("POSTROOM_CONFIG") or DEFAULT_CONFIG))
     document = reading.document()
     section = reading.section(document, "slack", _SlackSection)
     slack = reading.slack(section)
     accounts = reading.accounts(document, account_types)
-    approvals = reading.section(document, "approvals", ApprovalSettings)
+    approvals = reading.approvals(document)
     jobs = reading.section(document, "jobs", JobSettings)
     logging = reading.section(document, "logging", LoggingSettings)
     prices = reading.prices(document, account_types, used={account.provider for account in accounts.values()})
+    budgets = reading.tables(document, ("budgets",), BudgetSettings)
+    channels = reading.channels(document)
     database = reading.database()
     port = reading.port()
     reading.unknown_tables(document)
+    if approvals is not None and not reading.problems:  # what is wrong by itself would be called wrong twice
+        at = {name: account.provider for name, account in accounts.items()}
+        reading.policy(approvals, budgets, providers=account_types, accounts=at, prices=prices, commands=commands)
     if reading.problems or slack is None or approvals is None or jobs is None or logging is None:
         raise SettingsError(reading.problems)
     return Settings(
@@ -219,11 +211,66 @@ def load_settings(
         database=database,
         port=port,
         path=reading.path,
+        budgets=budgets,
+        channels=channels,
         warnings=tuple(reading.warnings),
     )
 
 
-_TABLES = ("slack", "accounts", "jobs", "prices", "approvals", "logging")
+@dataclass(frozen=True, kw_only=True)
+class PolicyFile:
+    """What a settings file says about approvals and budgets. `accounts` are the providers by account."""
+
+    policy: Policy
+    accounts: Mapping[str, str]
+    path: Path
+    warnings: tuple[str, ...] = ()
+
+
+def load_policy(
+    environ: Mapping[str, str],
+    path: Path | None = None,
+    *,
+    account_types: Mapping[str, type[AccountSettings]],
+    commands: Collection[str] = (),
+) -> PolicyFile:
+    """Read of a settings file only what `load_settings` makes the policy of: no secret is needed for that.
+
+    Raises SettingsError with all mistakes in those parts at once.
+    """
+    reading = _Reading(environ, path or Path(environ.get("POSTROOM_CONFIG") or DEFAULT_CONFIG))
+    document = reading.document()
+    section = reading.section(document, "slack", _SlackSection)
+    accounts = reading.providers_of_accounts(document)
+    approvals = reading.approvals(document)
+    budgets = reading.tables(document, ("budgets",), BudgetSettings)
+    channels = reading.channels(document)
+    prices = reading.prices(document, account_types, used=set(accounts.values()))
+    if approvals is not None and not reading.problems:
+        reading.policy(approvals, budgets, providers=account_types, accounts=accounts, prices=prices, commands=commands)
+    if reading.problems or section is None or approvals is None:
+        raise SettingsError(reading.problems)
+    return PolicyFile(
+        policy=policy_of(approvals, budgets, channels, section.approvals_channel),
+        accounts=accounts,
+        path=reading.path,
+        warnings=tuple(reading.warnings),
+    )
+
+
+def database_path(environ: Mapping[str, str]) -> Path:
+    """Where the database is, for those who need nothing else of the settings. Raises SettingsError."""
+    reading = _Reading(environ, Path(DEFAULT_CONFIG))
+    path = reading.database()
+    if reading.problems:
+        raise SettingsError(reading.problems)
+    return path
+
+
+_TABLES = ("slack", "accounts", "jobs", "prices", "approvals", "budgets", "channels", "logging")
+
+_AMOUNTS = frozenset({"over", "under", "auto_below", "amount"})
+"""Keys of rules and budgets whose values stay exact."""
 
 _TOKENS = {
     "bot_token": "SLACK_BOT_TOKEN",
@@ -277,6 +324,75 @@ class _Reading:
             table = self._without_tokens(table)
         return self._check(model, table, (name,))
 
+    def tables(
+        self, document: Mapping[str, Any] | None, where: Sequence[str], model: type[_Model]
+    ) -> tuple[_Model, ...]:
+        """A list of tables, `[[where]]`, each as `model`; without those that are wrong."""
+        within: Any = document or {}
+        for key in where[:-1]:
+            within = within.get(key, {})
+        if not isinstance(within, dict):
+            return ()  # which is said where that table is read
+        tables = within.get(where[-1], [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.problems.append(f"{_dotted(where)}: each is a table of its own, [[{_dotted(where)}]].")
+            return ()
+        checked = [self._check(model, _exact(table), (*where, number)) for number, table in enumerate(tables)]
+        return tuple(one for one in checked if one is not None)
+
+    def approvals(self, document: Mapping[str, Any] | None) -> ApprovalSettings | None:
+        """`[approvals]`, with its rules."""
+        rules = self.tables(document, ("approvals", "rules"), RuleSettings)
+        table = (document or {}).get("approvals")
+        if document is not None and isinstance(table, dict):
+            others = {key: value for key, value in table.items() if key != "rules"}
+            document = {**document, "approvals": others}
+        approvals = self.section(document, "approvals", ApprovalSettings)
+        return approvals and approvals.model_copy(update={"rules": rules})
+
+    def channels(self, document: Mapping[str, Any] | None) -> dict[str, ChannelSettings]:
+        """`[channels.<id>]`, by the channel's id."""
+        tables = (document or {}).get("channels", {})
+        if not isinstance(tables, dict):
+            self.problems.append("channels: must be a table, [channels.<id>].")
+            return {}
+        channels: dict[str, ChannelSettings] = {}
+        for name, table in tables.items():
+            where = ("channels", name)
+            try:
+                channel_id(name)
+            except ValueError as error:
+                self.problems.append(f"{_dotted(where)}: {error}.")
+                continue
+            if not isinstance(table, dict):
+                self.problems.append(f"{_dotted(where)}: must be a table, [channels.<id>], with its keys below it.")
+                continue
+            channel = self._check(ChannelSettings, table, where)
+            if channel is not None:
+                channels[name] = channel
+        return channels
+
+    def policy(
+        self,
+        approvals: ApprovalSettings,
+        budgets: Sequence[BudgetSettings],
+        *,
+        providers: Collection[str],
+        accounts: Mapping[str, str],
+        prices: Mapping[str, PriceList],
+        commands: Collection[str],
+    ) -> None:
+        """Complain about what each key allows and does not go together with another."""
+        found = contradictions(
+            approvals,
+            budgets,
+            providers=providers,
+            accounts=accounts,
+            currencies=dict.fromkeys((PriceList().currency, *(one.currency for one in prices.values()), CREDITS)),
+        )
+        self.problems += [f"{_dotted(where)}: {words}" for where, words in found]
+        self.warnings += [f"{_dotted(where)}: {words}" for where, words in doubtful(approvals, commands)]
+
     def _without_tokens(self, table: Mapping[str, Any]) -> dict[str, Any]:
         for key in _TOKENS.keys() & table.keys():
             self._seen_secrets.add(str(table[key]))
@@ -305,6 +421,18 @@ class _Reading:
         accounts = {name: self._account(name, table, account_types) for name, table in tables.items()}
         return {name: account for name, account in accounts.items() if account is not None}
 
+    @staticmethod
+    def providers_of_accounts(document: Mapping[str, Any] | None) -> dict[str, str]:
+        """At which provider each account is, whatever else is right or wrong about it."""
+        tables = (document or {}).get("accounts", {})
+        if not isinstance(tables, dict):
+            return {}
+        return {
+            name: str(table["provider"])
+            for name, table in tables.items()
+            if isinstance(table, dict) and "provider" in table
+        }
+
     def _account(
         self, name: str, table: object, account_types: Mapping[str, type[AccountSettings]]
     ) -> AccountSettings | None:
@@ -325,7 +453,7 @@ class _Reading:
             )
             return None
         if provider not in account_types:
-            self.problems.append(f"{_dotted((*where, 'provider'))}: {_unknown_provider(provider, account_types)}")
+            self.problems.append(f"{_dotted((*where, 'provider'))}: {no_such('provider', provider, account_types)}")
             return None
         model = account_types[provider]
         values, unresolved = self._resolved(model, table, where)
@@ -339,15 +467,15 @@ class _Reading:
     ) -> tuple[dict[str, Any], frozenset[str]]:
         """The table with its secrets fetched, and the names of those that could not be."""
         values, unresolved = dict(table), set[str]()
-        for field, info in model.model_fields.items():
-            if field not in table or not _is_secret(info.annotation):
+        for key, info in model.model_fields.items():
+            if key not in table or not _is_secret(info.annotation):
                 continue
-            secret = self._reference(table[field], where, field)
+            secret = self._reference(table[key], where, key)
             if secret is None:
-                # Stands in for the missing value, so that the field is not called missing as well.
+                # Stands in for the missing value, so that the key is not called missing as well.
                 secret = "unresolved"  # noqa: S105
-                unresolved.add(field)
-            values[field] = secret
+                unresolved.add(key)
+            values[key] = secret
         return values, frozenset(unresolved)
 
     def _reference(self, written: object, where: tuple[str, ...], field: str) -> str | None:
@@ -397,7 +525,7 @@ class _Reading:
         for provider, table in tables.items():
             where = ("prices", provider)
             if provider not in providers:
-                self.problems.append(f"{_dotted(where)}: {_unknown_provider(provider, providers)}")
+                self.problems.append(f"{_dotted(where)}: {no_such('provider', provider, providers)}")
             elif not isinstance(table, dict):
                 self.problems.append(
                     f"{_dotted(where)}: must be a table, [prices.{provider}], with the prices below it."
@@ -530,7 +658,7 @@ class _Reading:
         self,
         model: type[_Model],
         table: Mapping[str, Any],
-        where: tuple[str, ...],
+        where: tuple[str | int, ...],
         unresolved: frozenset[str] = frozenset(),
     ) -> _Model | None:
         """`table` as `model`, or None and a sentence for each mistake (none about the fields in `unresolved`)."""
@@ -549,7 +677,7 @@ class _Reading:
 # Words.
 
 
-def _sentence(model: type[BaseModel], problem: ErrorDetails, where: tuple[str, ...]) -> tuple[str, str]:
+def _sentence(model: type[BaseModel], problem: ErrorDetails, where: tuple[str | int, ...]) -> tuple[str, str]:
     """The key that is wrong, and what is wrong with it."""
     loc = problem["loc"]
     # In the file a price stands beside the currency, in the model one level deeper.
@@ -618,11 +746,6 @@ def _unknown(key: str, known: Iterable[str]) -> str:
     return f"there is no such key{f'; did you mean {near[0]}?' if near else f'. Known here: {_or(known)}.'}"
 
 
-def _unknown_provider(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"there is no such provider; {f'did you mean {near[0]}?' if near else f'known are: {_or(known)}.'}"
-
-
 def _or(names: Iterable[str]) -> str:
     return ", ".join(names)
 
@@ -641,6 +764,11 @@ def _dotted(parts: Sequence[str | int]) -> str:
 
 def _is_secret(annotation: object) -> bool:
     return annotation is SecretStr or any(_is_secret(argument) for argument in get_args(annotation))
+
+
+def _exact(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts as text: on their way through JSON as numbers they would lose their exactness."""
+    return {key: str(one) if key in _AMOUNTS and isinstance(one, Decimal) else one for key, one in table.items()}
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import structlog
@@ -38,6 +39,11 @@ class SocketLink:
     async def is_connected(self) -> bool:
         """Whether Slack can reach us at this moment."""
         return await self._client.is_connected()
+
+    def silent_for(self) -> float | None:
+        """Seconds since Slack last answered a ping; None where it has not been pinged yet."""
+        heard = self._client.last_ping_pong_time
+        return None if heard is None else max(0.0, time.time() - heard)
 
     async def close(self) -> None:
         """Hang up; Slack sends what comes now to another connection, or tells the person that nobody is there."""

@@ -27,7 +27,10 @@ class AccountSettings(BaseModel):
     provider: str = Field(description="Which provider this account is at.")
     base_url: HttpUrl = Field(description="Where the provider's API lives. May point anywhere, a test server included.")
     min_seconds_between_calls: Annotated[float, Field(ge=0, le=3600)] = Field(
-        2.5, description="Calls of this account are spaced at least this many seconds apart."
+        1.0, description="Calls of this account are spaced at least this many seconds apart."
+    )
+    min_seconds_between_writes: Annotated[float, Field(ge=0, le=3600)] = Field(
+        0.0, description="Those of them that change something, at least this many; what only reads goes on meanwhile."
     )
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = Field(
         30.0, description="After this long without an answer, a call counts as unanswered."
@@ -51,9 +54,13 @@ class PriceList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account, opened: its settings' name, its provider, the provider's client, and its price list."""
+    """One account, opened: its settings' name, its provider, the provider's client, and its price list.
+
+    Its calls are kept `seconds_between_calls` apart by the client; whoever has many to make need not queue them all.
+    """
 
     name: str
     provider: str
     client: Any = field(repr=False)
     prices: PriceList = field(default_factory=PriceList)
+    seconds_between_calls: float = 0.0

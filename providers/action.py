@@ -2,23 +2,26 @@
 
 The slash sub-command and its help line, the modal and the error under each field, the prefill from words typed after
 the command, the quote, the approval, the job, the thread, the audit entry and the reference docs are all derived from
-the class here. A provider's `actions.py` holds nothing but such classes.
+the class here. A provider's `actions` are such classes, in a file, or in a folder by noun.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from enum import Enum, StrEnum
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
 
 from providers.accounts import PriceList
+from providers.errors import ProviderError
 
 
 class Effect(StrEnum):
@@ -50,6 +53,11 @@ class QuoteLine(_Frozen):
 
     what: str
     price: Decimal | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is the price of: `what`, up to the comma behind which a part of the price is named."""
+        return self.what.partition(",")[0]
 
 
 class Quote(_Frozen):
@@ -151,6 +159,8 @@ class Pending(_Frozen):
     progress: str = ""
     done: int | None = None
     total: int | None = None
+    items: tuple[Item, ...] = Field((), exclude_if=lambda items: not items)
+    """What was seen of single items before they are all done, where something was."""
 
 
 class Failed(_Frozen):
@@ -215,7 +225,7 @@ class Refused(Exception):
 
 
 class Action(BaseModel):
-    """One thing people can ask. Subclass it with `provider=`, `command=` ("noun verb"), `title=` and `effect=`.
+    """One thing people can ask. Subclass it with `provider=`, `command=` ("noun verb"), `title=`, `effect=`, `calls=`.
 
     The class docstring's first line is the help line. Fields are the form, in order; `Field(title=, description=)` are
     its labels and hints. A field marked with `from_words()` takes the words typed after the command; one marked with
@@ -230,15 +240,26 @@ class Action(BaseModel):
     title: ClassVar[str] = ""
     """What stands above its form, 24 characters at most."""
     effect: ClassVar[Effect] = Effect.READ
+    calls: ClassVar[tuple[str, ...]] = ()
+    """The provider's documented calls that it makes, or may have to: `POST /api/v1/domains/{domain_id}`."""
+    deadline: ClassVar[timedelta | None] = None
+    """How long it is watched before a person is asked what became of it; None: as long as the settings say."""
 
     def __init_subclass__(
-        cls, *, provider: str = "", command: str = "", effect: Effect | None = None, **kwargs: Any
+        cls,
+        *,
+        provider: str = "",
+        command: str = "",
+        effect: Effect | None = None,
+        calls: tuple[str, ...] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         cls.title = cls.model_config.get("title") or command.capitalize()  # `title=` is pydantic's own word for it
         cls.provider = provider or cls.provider
         cls.command = command or cls.command
         cls.effect = effect or cls.effect
+        cls.calls = calls or cls.calls
 
     # What people read.
 
@@ -259,6 +280,30 @@ class Action(BaseModel):
     def subjects(self) -> tuple[str, ...]:
         """The things this request is about, by the names people use for them: its domains, its addresses."""
         return ()
+
+    def without(self, names: Collection[str]) -> Self | None:
+        """This request without some of its subjects; None if nothing would be left, or it cannot be taken apart.
+
+        It can where one field, marked with `line_items()`, is the list of its subjects.
+        """
+        field = self.divisible()
+        if field is None:
+            return None
+        gone = {name.lower() for name in names}
+        values = list(getattr(self, field))
+        left = [value for value, name in zip(values, self.subjects(), strict=True) if name.lower() not in gone]
+        if not left:
+            return None
+        stored = self.model_dump(mode="python") | {field: left}
+        return type(self).model_validate(stored)
+
+    @classmethod
+    def divisible(cls) -> str | None:
+        """The field whose values are the subjects, one each, and can be taken out one by one; None if there is none."""
+        for name, field in cls.model_fields.items():
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("line_items"):
+                return name
+        return None
 
     @classmethod
     def may_need_decision(cls) -> bool:
@@ -325,7 +370,10 @@ class Action(BaseModel):
         """
 
     async def quote(self, client: Any, prices: PriceList) -> Quote | None:
-        """What it will cost. None for what costs nothing."""
+        """What it will cost. None for what costs nothing.
+
+        Asked when it is reviewed, and once more right before it is sent: raises Refused where it cannot be paid.
+        """
         return None
 
     async def run(self, client: Any, key: str) -> Outcome | Later:
@@ -343,6 +391,28 @@ class Action(BaseModel):
     async def poll(self, client: Any, ref: Mapping[str, JsonValue]) -> Outcome:
         """Ask the provider how an accepted request is getting on. Reads only."""
         raise TypeError(f"{type(self).__name__} finishes at once and has nothing to poll")
+
+    @classmethod
+    async def poll_many(
+        cls, client: Any, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
+    ) -> Sequence[Outcome | ProviderError]:
+        """Ask how many accepted requests are getting on, each with its `ref`; one answer each, in that order.
+
+        For actions of which one listing tells about all at once: those override it. What it raises is true of all.
+        """
+        return [await action.polled(client, ref) for action, ref in waiting]
+
+    @classmethod
+    def polls_together(cls) -> bool:
+        """Whether asking about many of these costs less than asking about each."""
+        return cls.poll_many.__func__ is not Action.poll_many.__func__  # type: ignore[attr-defined]
+
+    async def polled(self, client: Any, ref: Mapping[str, JsonValue]) -> Outcome | ProviderError:
+        """`poll`, with what the provider could not tell as a value: the others of `poll_many` still count."""
+        try:
+            return await self.poll(client, ref)
+        except ProviderError as error:
+            return error
 
     async def reconcile(self, client: Any, key: str) -> Outcome | Later:
         """After an unclear answer: find out by reading what happened. Unknown when the reading proves nothing.
@@ -362,9 +432,43 @@ def from_words() -> dict[str, JsonValue]:
     return {"from_words": True}
 
 
+def line_items() -> dict[str, JsonValue]:
+    """Mark a list field (`json_schema_extra=`) as the subjects of the request: approvers may take some of them out."""
+    return {"line_items": True}
+
+
 def choices(words: Mapping[str, str]) -> dict[str, JsonValue]:
     """Mark a Literal field with the words people read for each of its values."""
     return {"choices": dict(words)}
+
+
+def choices_of(field: FieldInfo) -> dict[str, str]:
+    """What can be chosen in a field, one or (in a list) several: each value with the words people read for it.
+
+    Empty for a field into which something is typed.
+    """
+    kind = bare(field.annotation)
+    if get_origin(kind) in (list, tuple):
+        kind = next(map(bare, get_args(kind)), None)
+    if get_origin(kind) is Literal:
+        named = {str(value): str(value) for value in get_args(kind)}
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        named = {str(one.value): one.name for one in kind}
+    else:
+        return {}
+    given = field.json_schema_extra.get("choices") if isinstance(field.json_schema_extra, dict) else None
+    words = given if isinstance(given, dict) else {}
+    return {value: str(words.get(value, name.replace("_", " ").capitalize())) for value, name in named.items()}
+
+
+def bare(annotation: Any) -> Any:
+    """The type itself, without Annotated and without "or None"."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return bare(kinds[0]) if len(kinds) == 1 else annotation
+    return annotation
 
 
 def multiline() -> dict[str, JsonValue]:

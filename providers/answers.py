@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -27,7 +27,15 @@ _HALF_A_CHARACTER = re.compile(
     re.VERBOSE,
 )
 
+_UNSEEN = dict.fromkeys(
+    (*(set(range(0x20)) - set(map(ord, "\t\n\r"))), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+)
+"""Control characters, and the marks that turn the direction of all that follows."""
+_UNSEEN_BEYOND_ASCII = "".join(map(chr, sorted(code for code in _UNSEEN if code > 0x7F)))
+_WRITTEN_UNSEEN = re.compile(r"\\[bf] | \\u(?: 00[0189] | 007[fF] | 202[a-eA-E] | 206[6-9] )", re.VERBOSE)
+
 _Row = TypeVar("_Row", bound=BaseModel)
+_Any = TypeVar("_Any")
 
 
 class Heard:
@@ -71,10 +79,19 @@ class Heard:
         return True
 
 
-class Rows(tuple[_Row, ...]):
+class Rows(tuple[_Any, ...]):
     """The rows of a listing that could be read, and how many could not."""
 
     unreadable: int = 0
+
+
+def left_out(rows: Collection[Any], read: Iterable[_Any]) -> Rows[_Any]:
+    """What could be read of `rows`. Raises ValueError where nothing could, although there is something."""
+    found = Rows(read)
+    found.unreadable = len(rows) - len(found)
+    if found.unreadable and not found:
+        raise ValueError("no row of the listing can be read")
+    return found
 
 
 def read_rows(shape: type[_Row], rows: list[JsonValue]) -> Rows[_Row]:
@@ -108,12 +125,15 @@ def listed(body: JsonValue, *names: str) -> list[JsonValue] | None:
 def read_json(text: str) -> JsonValue:
     """The JSON that a text is. Half a character, which JSON can write and nothing can store, becomes a question mark.
 
-    Raises ValueError.
+    What nobody sees, and what turns the order of what people see, is left out: control characters, NUL first of all,
+    and the marks of writing direction that reach over more than one character. Raises ValueError.
     """
     try:
         read: JsonValue = json.loads(text)
         if "\\u" in text and _HALF_A_CHARACTER.search(text):
             read = json.loads(json.dumps(read, ensure_ascii=False).encode(errors="replace"))
+        if _may_have_unseen(text):
+            read = _seen(read)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return read
@@ -136,6 +156,21 @@ def first_problem(error: ValidationError) -> str:
     """Where the reading of an answer first went wrong, and how; never with what."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['type']}"
+
+
+def _may_have_unseen(text: str) -> bool:
+    """Quickly, because nearly no answer has any. JSON itself has no control characters below the space."""
+    if "\\" in text and _WRITTEN_UNSEEN.search(text):
+        return True
+    return "\x7f" in text or (not text.isascii() and any(character in text for character in _UNSEEN_BEYOND_ASCII))
+
+
+def _seen(said: Any) -> Any:
+    if isinstance(said, str):
+        return said.translate(_UNSEEN)
+    if isinstance(said, list):
+        return [_seen(inner) for inner in said]
+    return {_seen(name): _seen(inner) for name, inner in said.items()} if isinstance(said, dict) else said
 
 
 def _readable(shape: type[_Row], rows: list[JsonValue]) -> Iterator[_Row]:

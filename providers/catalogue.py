@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
-from providers.action import Action
+from providers.action import Action, choices_of
+from providers.files import wanted_of
 from providers.instantly.provider import instantly
 from providers.mailapi.provider import mailapi
 from providers.mailin.provider import mailin
@@ -63,11 +65,40 @@ class Catalogue:
         """The class behind a command at one provider."""
         return self.variants(command).get(provider)
 
-    def search(self, words: Sequence[str]) -> list[type[Action]]:
-        """One action of each command that has all the words in its command, help line or fields. No words: all."""
+    def search(self, words: Sequence[str], providers: Collection[str] | None = None) -> list[type[Action]]:
+        """Of each command the first variant that has all the words in whatever a person reads of it. No words: all.
+
+        That is its command, its help, its fields with their hints and choices, and the name of its provider. With
+        `providers`, only what can be asked there is looked at.
+        """
         wanted = [word.lower() for word in words]
-        actions = [action for command in self.commands() if (action := self.any_variant(command))]
-        return [action for action in actions if all(word in _searched(action) for word in wanted)]
+        found: list[type[Action]] = []
+        for variants in self._by_command.values():
+            possible = [one for one in variants.values() if providers is None or one.provider in providers]
+            found += [one for one in possible if all(word in self._searched(one) for word in wanted)][:1]
+        return found
+
+    def corrected(self, words: Sequence[str], providers: Collection[str] | None = None) -> list[str]:
+        """The words, lower case, with the nearest that some action has for each that none has.
+
+        Empty where a word is near nothing, and where each is known: then there is nothing to correct.
+        """
+        possible = [
+            one
+            for variants in self._by_command.values()
+            for one in variants.values()
+            if providers is None or one.provider in providers
+        ]
+        known = sorted({word for one in possible for word in re.findall(r"[a-z]{3,}", self._searched(one))})
+        meant: list[str] = []
+        for word in map(str.lower, words):
+            if self.search([word], providers):
+                meant.append(word)
+            elif close := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
+                meant += close
+            else:
+                return []
+        return meant if meant != [word.lower() for word in words] else []
 
     def nearest(self, noun: str, verb: str, *, more: Sequence[str] = ()) -> list[str]:
         """The commands that somebody who typed `noun verb` probably meant, best first, three at most.
@@ -78,10 +109,15 @@ class Catalogue:
         close = difflib.get_close_matches(verb.lower(), verbs, n=3, cutoff=0.5)
         return [f"{noun} {found}" for found in close]
 
-
-def _searched(action: type[Action]) -> str:
-    fields = [f"{name} {field.title or ''} {field.description or ''}" for name, field in action.model_fields.items()]
-    return " ".join([action.command, action.help_line(), *fields]).lower()
+    def _searched(self, action: type[Action]) -> str:
+        shown = [(name, field) for name, field in action.model_fields.items() if not action.is_hidden(name)]
+        read = [action.command, action.title, action.__doc__ or "", action.provider]
+        read.append(self.titles.get(action.provider, ""))
+        for name, field in shown:
+            wanted = wanted_of(field)
+            read += [name, field.title or "", field.description or "", *choices_of(field).values()]
+            read.append(wanted.hint if wanted is not None else "")
+        return " ".join(read).lower()
 
 
 def registered() -> tuple[Provider, ...]:
@@ -118,4 +154,5 @@ def open_account(
     if provider is None:
         raise TypeError(f"no client for an account of {settings.provider!r}")
     client = provider.connect(name, settings, clock, sleep=sleep)
-    return Account(name=name, provider=provider.name, client=client, prices=prices)
+    spacing = settings.min_seconds_between_calls
+    return Account(name=name, provider=provider.name, client=client, prices=prices, seconds_between_calls=spacing)

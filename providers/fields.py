@@ -108,7 +108,22 @@ def _each(parse: Callable[[str], str], value: Any) -> Any:
 DomainName = Annotated[str, BeforeValidator(lambda value: parse_domain(value) if isinstance(value, str) else value)]
 """One domain name, ASCII, lower case."""
 
-_ADDRESS = re.compile(r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}$")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+'&/=~-]{0,63}")
+"""What real mailboxes are called. The standard allows more, which is what markup, commands and slips are made of."""
+
+
+_PLAIN_ADDRESS = re.compile(
+    r"(?=[^@]{1,64}@) [A-Za-z0-9_] (?: \.? [A-Za-z0-9_+'&/=~-] )*"
+    r"@ (?: (?!xn--|-) [a-z0-9-]{1,63} (?<!-) \. )+ (?!xn--) [a-z] [a-z0-9-]{0,62} (?<!-)",
+    re.VERBOSE,
+)
+_LONGEST_PLAIN = 250
+"""Characters: too few for a domain that is too long."""
+
+
+def is_plain_address(typed: str) -> bool:
+    """Whether this is an e-mail address as nearly all are, with nothing to correct. It takes a tenth of the time."""
+    return len(typed) <= _LONGEST_PLAIN and _PLAIN_ADDRESS.fullmatch(typed) is not None
 
 
 def parse_address(typed: str) -> str:
@@ -116,10 +131,13 @@ def parse_address(typed: str) -> str:
 
     Raises a validation error whose text is a sentence for the person.
     """
+    if is_plain_address(typed):
+        return typed
     bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.strip())
     local, at, domain = bare.rpartition("@")
+    local = local.replace("’", "'")  # as telephones write it
     shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()
-    if not at or not _ADDRESS.match(local) or local[0] == "." or local[-1] == "." or ".." in local:
+    if not at or not _LOCAL_PART.fullmatch(local) or local.endswith(".") or ".." in local:
         raise problem(f"“{shown}” is not an e-mail address. One looks like ana@acme-mail.com.")
     try:
         return f"{local}@{parse_domain(domain)}"

@@ -9,20 +9,23 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal, cast
 
 from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from providers.fields import parse_address, parse_domain, problem
-from providers.xlsx import MOST_ROWS, TOO_MANY_ROWS, Rows, Unreadable, xlsx_rows
+from providers.fields import is_plain_address, parse_address, parse_domain, problem
+from providers.xlsx import MOST_ROWS, TOO_MANY_ROWS, Unreadable, xlsx_rows
 
 Column = Literal["email", "domain", "name"]
 
 MOST_BYTES = 5 * 1024 * 1024
+MOST_BYTES_OF_A_LARGE_ONE = 10 * 1024 * 1024
+"""All that Slack's forms let through."""
 FILE_TYPES = ("csv", "xlsx")
 MOST_TOLD = 5
 LONGEST_PART = 500
@@ -41,6 +44,7 @@ _LAST_NAME = ("lastname", "last", "surname", "familyname")
 
 _SAID: Mapping[Column, str] = {"email": "an e-mail address", "domain": "a domain name", "name": "a name"}
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
@@ -50,6 +54,18 @@ class Wanted:
 
     columns: tuple[Column, ...]
     may_lack: frozenset[Column]
+    is_large: bool = False
+    """Whether the file may have any number of rows."""
+
+    @property
+    def most_bytes(self) -> int:
+        """How large the file may be."""
+        return MOST_BYTES_OF_A_LARGE_ONE if self.is_large else MOST_BYTES
+
+    @property
+    def most_rows(self) -> int | None:
+        """How many rows it may have, the first with its names included."""
+        return None if self.is_large else MOST_ROWS
 
     @property
     def hint(self) -> str:
@@ -58,16 +74,18 @@ class Wanted:
         if "name" in self.columns:
             called += " (or first name and last name)"
         many = "columns" if len(self.columns) > 1 or "name" in self.columns else "a column"
-        limits = f"CSV or XLSX, at most {MOST_BYTES // 1024 // 1024} MB and {MOST_ROWS:,} rows"
+        limits = f"CSV or XLSX, at most {self.most_bytes // 1024 // 1024} MB"
+        limits += f" and {self.most_rows:,} rows" if self.most_rows else ""
         return f"{limits}, with {many} called {called}, or a bare list. Of a workbook, the first sheet is read."
 
 
-def from_file(*columns: Column, may_lack: Collection[Column] = ()) -> dict[str, JsonValue]:
+def from_file(*columns: Column, may_lack: Collection[Column] = (), is_large: bool = False) -> dict[str, JsonValue]:
     """Mark a field of several lines (`json_schema_extra=`) as one that also takes a file.
 
-    Each row becomes one line: these columns, with a space in between. Those in `may_lack` need not be in the file.
+    Each row becomes one line: these columns, with a space in between. Those in `may_lack` need not be in the file. One
+    that `is_large` may have any number of rows.
     """
-    return {"from_file": {"columns": [*columns], "may_lack": [*may_lack]}}
+    return {"from_file": {"columns": [*columns], "may_lack": [*may_lack], "is_large": is_large}}
 
 
 def wanted_of(field: FieldInfo) -> Wanted | None:
@@ -77,7 +95,7 @@ def wanted_of(field: FieldInfo) -> Wanted | None:
     if not isinstance(marked, dict):
         return None
     columns, may_lack = (cast(list[Column], marked[key]) for key in ("columns", "may_lack"))
-    return Wanted(tuple(columns), frozenset(may_lack))
+    return Wanted(tuple(columns), frozenset(may_lack), bool(marked["is_large"]))
 
 
 def lines_of(content: bytes, wanted: Wanted) -> list[str]:
@@ -85,37 +103,43 @@ def lines_of(content: bytes, wanted: Wanted) -> list[str]:
 
     Raises Unreadable, whose sentence names the first rows that are wrong.
     """
-    if len(content) > MOST_BYTES:
-        raise too_big(len(content))
-    rows = xlsx_rows(content) if content.startswith(b"PK\x03\x04") else _csv_rows(content)
-    if not rows:
+    if len(content) > wanted.most_bytes:
+        raise too_big(len(content), wanted)
+    is_workbook = content.startswith(b"PK\x03\x04")
+    # One after the other, so that of a large file no more is kept than the lines that it stands for.
+    rows = iter(xlsx_rows(content, wanted.most_rows)) if is_workbook else _csv_rows(content, wanted.most_rows)
+    first = next(rows, None)
+    if first is None:
         raise Unreadable("The file is empty.")
-    places = _by_names(rows[0][1], wanted)
-    if places:
-        rows = rows[1:]
-        if not rows:
-            raise Unreadable("The file has the names of its columns, but no rows below them.")
-    else:
-        places = _by_looks(rows[0][1], wanted)
+    places = _by_names(first[1], wanted)
+    if not places:
+        places, rows = _by_looks(first[1], wanted), chain([first], rows)
     lines: list[str] = []
     wrong: list[str] = []
+    more = 0
+    addresses = places["email"][0] if places.keys() == {"email"} else None
     for number, cells in rows:
+        if addresses is not None and addresses < len(cells) and is_plain_address(cells[addresses]):
+            lines.append(cells[addresses])  # of which there may be hundreds of thousands
+            continue
         try:
-            parts = [_taken(column, cells, at) for column, at in places.items()]
+            lines.append(" ".join([_taken(column, cells, at) for column, at in places.items()]))
         except PydanticCustomError as error:
-            wrong.append(f"Row {number}{error}")
-        else:
-            lines.append(" ".join(parts))
+            if len(wrong) < MOST_TOLD:
+                wrong.append(f"Row {number}{error}")
+            else:
+                more += 1
     if wrong:
-        more = f" And {len(wrong) - MOST_TOLD:,} more rows are wrong." if len(wrong) > MOST_TOLD else ""
-        raise Unreadable(" ".join(wrong[:MOST_TOLD]) + more)
+        raise Unreadable(" ".join(wrong) + (f" And {more:,} more rows are wrong." if more else ""))
+    if not lines:
+        raise Unreadable("The file has the names of its columns, but no rows below them.")
     return lines
 
 
-def too_big(size: int) -> Unreadable:
+def too_big(size: int, wanted: Wanted) -> Unreadable:
     """What is said of a file of so many bytes."""
     return Unreadable(
-        f"The file has {size / 1024 / 1024:,.1f} MB; at most {MOST_BYTES // 1024 // 1024} MB can be read here."
+        f"The file has {size / 1024 / 1024:,.1f} MB; at most {wanted.most_bytes // 1024 // 1024} MB can be read here."
     )
 
 
@@ -211,23 +235,29 @@ _PARSED: Mapping[Column, Callable[[str], str]] = {"email": parse_address, "domai
 # CSV.
 
 
-def _csv_rows(content: bytes) -> Rows:
+def _csv_rows(content: bytes, most_rows: int | None) -> Iterator[tuple[int, list[str]]]:
     if content.startswith(_OLD_EXCEL):
         raise Unreadable("This is a workbook of the old kind, or one with a password. Save it as .xlsx without one.")
     text = _decoded(content).removesuffix("\x1a")
     if _BINARY.search(text):
         raise Unreadable("This is neither CSV nor XLSX. Save the list as one of them, and attach that.")
-    rows: Rows = []
     number = 0
+    lines = io.TextIOWrapper(io.BytesIO(text.encode(errors="surrogatepass")), "utf-8", "surrogatepass", newline="")
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     try:
-        for number, cells in enumerate(csv.reader(io.StringIO(text, ""), delimiter=_delimiter(text), strict=True), 1):
-            if any(cell.strip() for cell in cells):
-                if number > MOST_ROWS:
+        for number, cells in enumerate(reader, 1):
+            if any(map(str.strip, cells)):
+                if most_rows is not None and number > most_rows:
                     raise Unreadable(TOO_MANY_ROWS)
-                rows.append((number, cells))
+                yield number, cells
     except csv.Error:
+        longest = csv.field_size_limit()
+        line = next(islice(_LINE.finditer(text), reader.line_num - 1, None), None)
+        if line and line.end() - line.start() > longest:  # one over many lines has rather a mark that was forgotten
+            raise Unreadable(
+                f"Row {number + 1} has a cell of more than {longest:,} characters. Shorten it, or leave the row out."
+            ) from None
         raise Unreadable(f"Row {number + 1} cannot be read: is there a quotation mark too many or too few?") from None
-    return rows
 
 
 def _decoded(content: bytes) -> str:

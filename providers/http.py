@@ -42,6 +42,8 @@ BACK_OFF_SECONDS = 0.5
 """Before the second try, on average; doubled before the third."""
 PATIENCE_SECONDS = 15.0
 """A provider that asks for more than this is not waited for: the caller hears of it instead."""
+READERS_PATIENCE_SECONDS = 5.0
+"""The same for what reads: somebody may be looking at the screen."""
 MAX_HOLD_SECONDS = 60.0
 """The longest a 429 holds back the account's other calls, whatever the provider asked for."""
 HOLD_SECONDS = 5.0
@@ -54,6 +56,8 @@ FAILURES_IN_A_ROW = 5
 FIRST_REST_SECONDS = 15.0
 """How long at first; doubled each time that the provider, asked once more, fails again."""
 LONGEST_REST_SECONDS = 300.0
+TRIAL_SECONDS = 5.0
+"""When to look again while a call is on its way that finds out whether the rest is over."""
 
 BUSY = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
 """Statuses after which a READ is asked again. 520 to 524 come from a CDN in front."""
@@ -95,6 +99,13 @@ class File:
 Form = Mapping[str, str | File]
 """The fields of a multipart form, in the order in which they are sent."""
 
+Watcher = Callable[[str, Effect, str, float], None]
+"""Told of each try of a call: by which account, with what effect, what came of it in a word, after how many seconds.
+
+The words: `answered`, `refused` (4xx), `rate_limited`, `failed` (5xx); without an answer `not_sent`, `unanswered` (it
+only reads), `unknown` (it may have happened), and `unreadable`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -105,21 +116,31 @@ class _Call:
     form: Form | None = field(repr=False)
     params: Mapping[str, str | int] | None = field(repr=False)
     headers: Mapping[str, str] | None = field(repr=False)
+    limited_by_account: bool
 
     @property
     def reads(self) -> bool:
         return self.effect in _CHANGES_NOTHING
 
+    @property
+    def patience(self) -> float:
+        return READERS_PATIENCE_SECONDS if self.reads else PATIENCE_SECONDS
+
 
 class Transport:
     """All calls of one account: at `base_url`, at most one every `min_seconds_between_calls`.
+
+    Of those that change something, at most one every `min_seconds_between_writes`; what reads does not wait with them.
 
     `timeout_seconds` is for a whole try, from connecting to the last byte of the answer. `account` is the name in the
     log. `busy` are the statuses after which a READ is asked again, unless `is_plain` says that this answer is to be
     taken as it is. Waiting is done by `sleep`, by the time of `clock`.
 
     When FAILURES_IN_A_ROW calls have failed on the provider's side, the account rests: every call is NotSent. When the
-    rest is over, one READ tries; from its answer on, all is as before, and without one the next rest is longer.
+    rest is over, one call tries, whichever comes first; from its answer on, all is as before, and without one the next
+    rest is longer. `resting_until` says so beforehand, to those who would rather wait.
+
+    Accounts that the provider counts as one share a `pace`.
     """
 
     def __init__(
@@ -129,6 +150,7 @@ class Transport:
         account: str,
         clock: Clock,
         min_seconds_between_calls: float = 0.0,
+        min_seconds_between_writes: float = 0.0,
         timeout_seconds: float = 30.0,
         user_agent: str | None = None,
         busy: frozenset[int] = BUSY,
@@ -137,6 +159,7 @@ class Transport:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        pace: Pace | None = None,
     ) -> None:
         self.account = account
         self._base_url = base_url.rstrip("/")
@@ -156,10 +179,11 @@ class Transport:
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
-        self._pace = _Pace(clock, min_seconds_between_calls, sleep)
+        self._pace = pace or Pace(clock, min_seconds_between_calls, min_seconds_between_writes, sleep)
         self._rest = _Rest(clock)
         self._lines: dict[bool, AiohttpTransport] = {}
         self._closed = False
+        self.watcher: Watcher | None = None
         self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger("providers.http", account=account)
 
     @classmethod
@@ -173,6 +197,7 @@ class Transport:
         busy: frozenset[int] = BUSY,
         is_plain: Callable[[Answer], bool] = lambda _: False,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        pace: Pace | None = None,
     ) -> Transport:
         """The transport of an account as its settings have it."""
         return cls(
@@ -180,11 +205,13 @@ class Transport:
             account=name,
             clock=clock,
             min_seconds_between_calls=settings.min_seconds_between_calls,
+            min_seconds_between_writes=settings.min_seconds_between_writes,
             timeout_seconds=settings.timeout_seconds,
             busy=busy,
             is_plain=is_plain,
             max_answer_bytes=max_answer_bytes,
             sleep=sleep,
+            pace=pace,
         )
 
     def __repr__(self) -> str:
@@ -200,20 +227,22 @@ class Transport:
         form: Form | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        limited_by_account: bool = True,
     ) -> Answer:
         """Send one call, with a body of `json` or a multipart `form`, and return its answer, of any status but 429.
 
         A READ or REVEAL is tried up to three times; a WRITE again only when it provably was not sent, or after a 429;
         a SPEND or DESTROY is handed to the network exactly once. `path` is logged and must carry no secret; `params`,
-        `headers` and bodies never are.
+        `headers` and bodies never are. A 429 holds back the account's other calls as well, unless this one is
+        not `limited_by_account` but by what it is about.
 
         Raises NotSent (the account's rest included), RateLimited, OutcomeUnknown (a change, sent, without a readable
         answer), Upstream or BadAnswer (the same of a reading).
         """
         if json is not None and form is not None:
             raise TypeError("a call has one body: json or form")
-        call = _Call(method, path, effect, json, form, params, headers)
-        if not self._rest.admits(call):
+        call = _Call(method, path, effect, json, form, params, headers, limited_by_account)
+        if self._rest.until() is not None:
             raise self._rest.refusal()
         with self._rest.trying() as is_trial:
             result = await self._tries(call, is_trial=is_trial)
@@ -226,6 +255,10 @@ class Transport:
                 status=429,
             )
         return result
+
+    def resting_until(self) -> datetime | None:
+        """The moment until which every call would be NotSent because the account rests; None when one may be sent."""
+        return self._rest.until()
 
     async def aclose(self) -> None:
         """Close the connections. Calls made afterwards are NotSent."""
@@ -241,14 +274,14 @@ class Transport:
         result: Answer | ProviderError | None = None
         tries = 0
         while True:
-            await self._pace.turn()
+            await self._pace.turn(is_change=not call.reads, patience=READERS_PATIENCE_SECONDS if call.reads else None)
             if self._rest.is_on and not is_trial:  # it began while this call was waiting
                 return result or self._rest.refusal()
             tries += 1
             started = time.perf_counter()
             result = await self._try(call)
             well = self._went_well(call, result)
-            wait = self._wait_before_repeating(result, call.effect, tries)
+            wait = self._wait_before_repeating(result, call, tries)
             if well is False and self._rest.is_on:
                 wait = None
             self._note(call, result, time.perf_counter() - started, tries=tries, repeating=wait is not None)
@@ -284,20 +317,21 @@ class Transport:
         elif not well and (seconds := self._rest.after_failure(is_trial=is_trial)):
             self._log.warning("provider left alone", seconds=seconds)
 
-    def _wait_before_repeating(self, result: Answer | ProviderError, effect: Effect, tries: int) -> float | None:
+    def _wait_before_repeating(self, result: Answer | ProviderError, call: _Call, tries: int) -> float | None:
         """Seconds until the next try; None when this result stands."""
         if isinstance(result, Answer) and result.status == 429:
             asked = self._retry_after(result)
             hold = HOLD_SECONDS if asked is None else asked
-            self._pace.hold(hold)
-            if effect in _MAY_REPEAT and tries < MAX_TRIES and hold <= PATIENCE_SECONDS:
-                return 0.0  # the pace makes this call wait, as it does all others
+            if call.limited_by_account:
+                self._pace.hold(hold)
+            if call.effect in _MAY_REPEAT and tries < MAX_TRIES and hold <= call.patience:
+                return 0.0 if call.limited_by_account else hold  # the pace makes this call wait, as it does all others
             return None
-        if tries >= MAX_TRIES or not self._worth_repeating(result, effect):
+        if tries >= MAX_TRIES or not self._worth_repeating(result, call.effect):
             return None
         back_off = BACK_OFF_SECONDS * 2.0 ** (tries - 1) * (0.5 + self._jitter())
         asked = self._retry_after(result) if isinstance(result, Answer) else None
-        if asked is not None and asked > PATIENCE_SECONDS:
+        if asked is not None and asked > call.patience:
             return None
         return max(back_off, asked or 0.0)
 
@@ -352,7 +386,7 @@ class Transport:
             return NotSent("The provider could not be reached, so nothing was sent.", detail=reason)
         if call.effect in _CHANGES_NOTHING:
             return Upstream("The provider did not answer.", detail=reason)
-        return OutcomeUnknown("It was sent, but no answer came back: it may have happened or not.", detail=reason)
+        return OutcomeUnknown("It was sent, but no answer came back.", detail=reason)
 
     async def _read(self, response: httpx.Response) -> bytes | None:
         """The whole body, or None if it is larger than allowed."""
@@ -370,7 +404,7 @@ class Transport:
         if effect in _CHANGES_NOTHING:
             return BadAnswer("The provider's answer was far too long to read.", status=status, detail=detail)
         return OutcomeUnknown(
-            "It was sent, but the answer was far too long to read: it may have happened or not.",
+            "It was sent, but the answer was far too long to read.",
             status=status,
             detail=detail,
         )
@@ -409,6 +443,8 @@ class Transport:
     def _note(
         self, call: _Call, result: Answer | ProviderError, seconds: float, *, tries: int, repeating: bool
     ) -> None:
+        if self.watcher is not None:
+            self.watcher(self.account, call.effect, _in_a_word(result), seconds)
         facts: dict[str, Any] = {"method": call.method, "path": call.path, "effect": call.effect.value}
         facts |= {"status": result.status, "ms": round(seconds * 1000, 1)}
         if tries > 1 or repeating:
@@ -444,34 +480,74 @@ def seconds_from_retry_after(value: str | None, now: datetime) -> float | None:
         return None
 
 
-class _Pace:
-    """One account's turn-taking: a call at a time, so far apart, and later if the provider asked for a pause."""
+class Pace:
+    """One account's turn-taking: a call at a time, so far apart, and later if the provider asked for a pause.
 
-    def __init__(self, clock: Clock, spacing: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+    Changes are kept further apart in a queue of their own, before they stand in that of all calls. What reads is told
+    of a pause that is longer than its patience.
+    """
+
+    def __init__(
+        self, clock: Clock, spacing: float, spacing_of_changes: float, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
         self._clock = clock
         self._spacing = spacing
+        self._spacing_of_changes = spacing_of_changes
         self._sleep = sleep
         self._queue = asyncio.Lock()
+        self._queue_of_changes = asyncio.Lock()
         self._last: datetime | None = None
+        self._last_change: datetime | None = None
         self._held_until: datetime | None = None
 
-    async def turn(self) -> None:
-        """Return when it is this call's turn. Turns are given in the order in which they were asked for."""
+    def widen(self, spacing: float, spacing_of_changes: float) -> None:
+        """Keep calls at least so far apart from now on: of those who share a pace, the slowest says how far."""
+        self._spacing = max(self._spacing, spacing)
+        self._spacing_of_changes = max(self._spacing_of_changes, spacing_of_changes)
+
+    async def turn(self, *, is_change: bool, patience: float | None) -> None:
+        """Return when it is this call's turn. Each kind gets its turns in the order in which they were asked for.
+
+        Raises RateLimited where the provider asked for a pause that goes on for longer than `patience`, in seconds.
+        """
+        if not is_change or self._spacing_of_changes <= self._spacing:
+            await self._any_turn(patience)
+            return
+        async with self._queue_of_changes:
+            await self._apart(self._spacing_of_changes, self._last_change)
+            await self._any_turn(patience)
+            self._last_change = self._clock.now()
+
+    async def _any_turn(self, patience: float | None) -> None:
         if not self._spacing and self._held_until is None:
             return
-        async with self._queue:
-            if self._spacing and self._last is not None:
-                # Never longer than the spacing, whatever the clock did in the meantime.
-                wait = self._spacing - (self._clock.now() - self._last).total_seconds()
-                if wait > 0:
-                    await self._sleep(min(wait, self._spacing))
-            while (held_until := self._held_until) is not None:
-                wait = (held_until - self._clock.now()).total_seconds()
-                if wait > 0:
-                    await self._sleep(min(wait, MAX_HOLD_SECONDS))
-                if self._held_until is held_until:
-                    self._held_until = None
-            self._last = self._clock.now()
+        while True:
+            async with self._queue:
+                await self._apart(self._spacing, self._last)
+                held_until = self._held_until
+                wait = 0.0 if held_until is None else (held_until - self._clock.now()).total_seconds()
+                if wait <= 0:
+                    self._last, self._held_until = self._clock.now(), None
+                    return
+            # Waited for outside the queue, so that those behind who have less patience need not wait to be told.
+            if patience is not None and wait > patience:
+                raise RateLimited(
+                    "The provider asked for a pause, so this was not sent.",
+                    retry_after=wait,
+                    cure=f"Try again in {_in_words(wait)}.",
+                    detail="held",
+                )
+            await self._sleep(min(wait, MAX_HOLD_SECONDS))
+            if self._held_until is held_until:  # whatever the clock did in the meantime
+                self._held_until = None
+
+    async def _apart(self, spacing: float, last: datetime | None) -> None:
+        if not spacing or last is None:
+            return
+        # Never longer than the spacing, whatever the clock did in the meantime.
+        wait = spacing - (self._clock.now() - last).total_seconds()
+        if wait > 0:
+            await self._sleep(min(wait, spacing))
 
     def hold(self, seconds: float) -> None:
         """Give no turn for so long; an earlier, longer pause stays."""
@@ -481,10 +557,11 @@ class _Pace:
 
 
 class _Rest:
-    """One account's rest from a provider that keeps failing: growing pauses, and after each one READ that tries.
+    """One account's rest from a provider that keeps failing: growing pauses, and after each one call that tries.
 
-    Calls are counted, not tries, so that what repeating mends is no failure. Whatever the provider answers properly, to
-    whichever call, ends the rest.
+    Any call may be that one, a spend as well: it is as likely to be answered as the next. Calls are counted, not tries,
+    so that what repeating mends is no failure. Whatever the provider answers properly, to whichever call, ends the
+    rest.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -496,23 +573,18 @@ class _Rest:
 
     @property
     def is_on(self) -> bool:
-        """Whether the provider is being left alone, or has not yet answered the READ that tries."""
+        """Whether the provider is being left alone, or has not yet answered the call that tries."""
         return self._until is not None
 
-    def admits(self, call: _Call) -> bool:
-        """Whether a call may be sent now.
-
-        After the pause it has to be the one READ. A change may try only when nobody has read for as long again: where
-        nothing ever reads, nothing else would end the rest.
-        """
+    def until(self) -> datetime | None:
+        """When it is worth asking again: the end of the pause, or soon, while a call tries. None for now."""
         if self._until is None:
-            return True
-        over = (self._clock.now() - self._until).total_seconds()
-        if over < -self._seconds:
-            over = self._seconds  # somebody has set the clock back
-        if over < 0 or self._is_tried:
-            return False
-        return call.reads or over >= self._seconds
+            return None
+        now = self._clock.now()
+        if self._is_tried:
+            return now + timedelta(seconds=TRIAL_SECONDS)
+        # If it is further away than it has ever been, somebody has set the clock back.
+        return self._until if 0 < (self._until - now).total_seconds() <= self._seconds else None
 
     @contextmanager
     def trying(self) -> Iterator[bool]:
@@ -527,7 +599,8 @@ class _Rest:
 
     def refusal(self) -> NotSent:
         """What a call is told that is not sent."""
-        left = 0.0 if self._until is None else max(0.0, (self._until - self._clock.now()).total_seconds())
+        until = None if self._is_tried else self.until()
+        left = 0.0 if until is None else (until - self._clock.now()).total_seconds()
         return NotSent(
             "The provider keeps failing, so Postroom leaves it alone for a while. Nothing was sent.",
             cure=f"Try again in {_in_words(left)}." if left else "Try again in a moment.",
@@ -600,6 +673,21 @@ def _part(file: File) -> tuple[str, io.BytesIO, str]:
 
 def _bytes_of_files(form: Form | None) -> int:
     return sum(len(value.content) for value in (form or {}).values() if isinstance(value, File))
+
+
+def _in_a_word(result: Answer | ProviderError) -> str:
+    match result:
+        case Answer(status=429):
+            return "rate_limited"
+        case Answer():
+            return "answered" if result.status < 400 else "refused" if result.status < 500 else "failed"
+        case NotSent():
+            return "not_sent"
+        case OutcomeUnknown():
+            return "unknown"
+        case BadAnswer():
+            return "unreadable"
+    return "unanswered"
 
 
 def _in_words(seconds: float) -> str:

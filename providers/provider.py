@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Action
+from providers.notices import Notices
 
 
 class Connect(Protocol):
@@ -16,7 +17,8 @@ class Connect(Protocol):
     def __call__(
         self, name: str, settings: Any, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = ...
     ) -> Any:
-        """The client: it has `clock`, `verify_credentials()` and `aclose()` beside its own methods."""
+        """The client: it has `clock`, `verify_credentials()`, `resting_until()`, `watch_calls()` and `aclose()` beside
+        its methods."""
         ...
 
 
@@ -32,3 +34,7 @@ class Provider:
     settings: type[AccountSettings]
     connect: Connect
     actions: tuple[type[Action], ...]
+    own_calls: tuple[str, ...] = ()
+    """The documented calls that its client makes by itself, whatever was asked: to log in, to find its way."""
+    notices: Notices | None = None
+    """What of an account is worth knowing without having asked; None where its answers tell nothing of the kind."""

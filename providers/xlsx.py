@@ -19,7 +19,7 @@ MOST_ROWS = 5000
 MOST_COLUMNS = 100
 """Columns further to the right are not looked at."""
 MOST_UNPACKED = 32 * 1024 * 1024
-"""Bytes of one part of a workbook: a real one with MOST_ROWS rows has a tenth of it."""
+"""Bytes of one part of a workbook: a real one with MOST_ROWS rows has a tenth of it, one of 10 MB about all."""
 MOST_ELEMENTS = 1_200_000
 """Of one part: more than MOST_ROWS full rows have, and what can be looked through in a second or two."""
 LONGEST_CELL = 32_767
@@ -43,13 +43,17 @@ class Unreadable(Exception):
 
 
 TOO_MANY_ROWS = f"The file has more than {MOST_ROWS:,} rows. Split it, and ask for one part after the other."
+_TOO_MANY_CELLS = (
+    "The workbook has too many cells, even if they are empty. "
+    "Copy the columns that are needed into a new one, or save the sheet as CSV."
+)
 _BROKEN = "The file is called a workbook, but cannot be read as one. Save it once more as .xlsx or .csv."
 
 
-def xlsx_rows(content: bytes) -> Rows:
+def xlsx_rows(content: bytes, most_rows: int | None = MOST_ROWS) -> Rows:
     """What stands in the first visible sheet. Of a formula it is the result, or `=…` where no result was saved.
 
-    Raises Unreadable.
+    Where `most_rows` is None, the bounds of a part are the only ones. Raises Unreadable.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as box:
@@ -58,7 +62,8 @@ def xlsx_rows(content: bytes) -> Rows:
             sheet = next((target for of in workbook.sheets if (target := relations.worksheets.get(of))), None)
             if sheet is None:
                 raise Unreadable("The workbook has no sheet with rows in it.")
-            return _Sheet(box, sheet, _Texts(box, relations.texts).texts if relations.texts else []).rows
+            texts = _Texts(box, relations.texts, most_rows).texts if relations.texts else []
+            return _Sheet(box, sheet, texts, most_rows).rows
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, KeyError, ValueError, IndexError, EOFError, OSError):
         raise Unreadable(_BROKEN) from None
     except RuntimeError:  # what zipfile says of a password
@@ -109,10 +114,7 @@ class _Part:
     def _starts(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if self._elements > MOST_ELEMENTS:
-            raise Unreadable(
-                "The workbook has too many cells, even if they are empty. "
-                "Copy the columns that are needed into a new one, or save the sheet as CSV."
-            )
+            raise Unreadable(_TOO_MANY_CELLS)
         self.begins(name.rpartition(":")[2], attributes)
 
     def _says(self, text: str) -> None:
@@ -177,14 +179,15 @@ class _Spoken(_Part):
 class _Texts(_Spoken):
     """The table of texts that the cells refer to."""
 
-    def __init__(self, box: zipfile.ZipFile, name: str) -> None:
+    def __init__(self, box: zipfile.ZipFile, name: str, most_rows: int | None) -> None:
         self.texts: list[str] = []
+        self._most = None if most_rows is None else most_rows * MOST_COLUMNS
         super().__init__(box, name)
 
     def ends(self, name: str) -> None:
         super().ends(name)
         if name == "si":
-            if len(self.texts) >= MOST_ROWS * MOST_COLUMNS:
+            if self._most is not None and len(self.texts) >= self._most:
                 raise Unreadable(TOO_MANY_ROWS)
             self.texts.append(_unescaped(self.heard()))
 
@@ -192,8 +195,10 @@ class _Texts(_Spoken):
 class _Sheet(_Spoken):
     """The rows of one sheet."""
 
-    def __init__(self, box: zipfile.ZipFile, name: str, texts: list[str]) -> None:
+    def __init__(self, box: zipfile.ZipFile, name: str, texts: list[str], most_rows: int | None) -> None:
         self.rows: Rows = []
+        self._most_rows = most_rows
+        self._places = 0  # of cells in `rows`, which may be more than there are elements
         self._texts = texts
         self._row = self._column = 0
         self._kind = self._formula = self._value = ""
@@ -219,9 +224,12 @@ class _Sheet(_Spoken):
             case "c" if self._column <= MOST_COLUMNS and (text := self._shown().strip()):
                 self._cells[self._column] = text
             case "row" if self._cells:
-                if self._row > MOST_ROWS or len(self.rows) >= MOST_ROWS:
+                if self._most_rows is not None and max(self._row, len(self.rows) + 1) > self._most_rows:
                     raise Unreadable(TOO_MANY_ROWS)
                 width = max(self._cells)
+                self._places += width
+                if self._places > MOST_ELEMENTS:
+                    raise Unreadable(_TOO_MANY_CELLS)
                 self.rows.append((self._row, [self._cells.get(column, "") for column in range(1, width + 1)]))
                 self._cells = {}
 

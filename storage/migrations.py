@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from storage.audit import BEFORE_THE_FIRST, entry_hash
+
 
 def migrations() -> Migrations:
     """All steps, in order; `apply(db)` runs those the database has not seen, each in a transaction."""
@@ -22,6 +24,34 @@ def migrations() -> Migrations:
     @steps()
     def requests_that_wait_for_their_time(db: Database) -> None:
         db.execute("ALTER TABLE requests ADD COLUMN not_before TEXT")
+
+    @steps()
+    def rulings_votes_of_several_and_budgets(db: Database) -> None:
+        for statement in _RULINGS:
+            db.execute(statement)
+
+    @steps()
+    def audit_entries_with_the_hash_of_the_one_before(db: Database) -> None:
+        for statement in _CHAINED_TABLES:
+            db.execute(statement)
+        seq, prev = 0, BEFORE_THE_FIRST
+        for seq, *cells in db.execute("SELECT seq, at, request_id, actor, what, detail FROM unchained ORDER BY seq"):
+            own = entry_hash(prev, seq, *cells)
+            db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [seq, *cells, prev, own])
+            prev = own
+        db.execute("INSERT INTO audit_head VALUES (1, ?, ?)", [seq, prev])
+        for statement in _CHAINED_RULES:
+            db.execute(statement)
+
+    @steps()
+    def jobs_due_by_account_and_how_long_they_take(db: Database) -> None:
+        for statement in _JOBS_BY_ACCOUNT:
+            db.execute(statement)
+
+    @steps()
+    def digests_of_channels(db: Database) -> None:
+        for statement in _DIGESTS:
+            db.execute(statement)
 
     return steps
 
@@ -133,4 +163,154 @@ _OWED_BY_PLACE = (
     GENERATED ALWAYS AS (COALESCE(NULLIF(posted_in, ''), channel)) VIRTUAL
     """,
     "CREATE INDEX messages_owed_by_place ON messages (place, seq) WHERE sent < wanted",
+)
+
+_RULINGS = (
+    *(
+        f"ALTER TABLE requests ADD COLUMN {column}"
+        for column in (
+            "stop_until TEXT",
+            "ruling TEXT",
+            "attempt INTEGER NOT NULL DEFAULT 1",
+            "waiting_since TEXT",
+            "attend_at TEXT",
+            "announced INTEGER NOT NULL DEFAULT 0",
+            "reminded INTEGER NOT NULL DEFAULT 0",
+            "escalated INTEGER NOT NULL DEFAULT 0",
+        )
+    ),
+    "CREATE INDEX requests_to_attend ON requests (attend_at) WHERE attend_at IS NOT NULL",
+    "UPDATE requests SET waiting_since = updated_at WHERE state = 'awaiting_approval'",
+    "ALTER TABLE votes ADD COLUMN principal TEXT NOT NULL DEFAULT ''",
+    "UPDATE votes SET principal = voter",
+    # Whose right it was counts once, whoever clicked.
+    "CREATE UNIQUE INDEX votes_once_each ON votes (request_id, principal, fingerprint)",
+    """
+    CREATE TABLE delegations (
+        id TEXT PRIMARY KEY,
+        principal TEXT NOT NULL,
+        delegate TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        begins_at TEXT NOT NULL,
+        ends_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX delegations_by_delegate ON delegations (delegate, ends_at)",
+    "CREATE INDEX delegations_by_end ON delegations (ends_at)",
+    # Amounts are whole millionths of the budget's currency.
+    """
+    CREATE TABLE reservations (
+        request_id TEXT NOT NULL REFERENCES requests (id),
+        budget TEXT NOT NULL,
+        period TEXT NOT NULL,
+        reserved INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        PRIMARY KEY (request_id, budget, period)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE budget_months (
+        budget TEXT NOT NULL,
+        period TEXT NOT NULL,
+        reserved INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        PRIMARY KEY (budget, period)
+    ) WITHOUT ROWID
+    """,
+    # What a request is about, in small letters: domains, addresses; "@acme.com" where it is about an address there.
+    """
+    CREATE TABLE subjects (
+        subject TEXT NOT NULL,
+        request_id TEXT NOT NULL REFERENCES requests (id),
+        PRIMARY KEY (subject, request_id)
+    ) WITHOUT ROWID
+    """,
+)
+
+_CHAINED_TABLES = (
+    "ALTER TABLE audit RENAME TO unchained",
+    """
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        what TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        prev TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )
+    """,
+    "CREATE TABLE audit_head (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL)",
+)
+_CHAINED_RULES = (
+    "DROP TABLE unchained",
+    "CREATE INDEX audit_by_request ON audit (request_id, seq)",
+    # What is about the house and no request is looked for by kind. The many others are not in it and cost nothing.
+    "CREATE INDEX audit_of_the_house ON audit (what, seq) WHERE request_id = ''",
+    "CREATE TRIGGER audit_as_it_is BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is not changed'); END",
+    "CREATE TRIGGER audit_complete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'nothing leaves the audit'); END",
+    # Also refuses INSERT OR REPLACE, which deletes without a word to the trigger above.
+    """
+    CREATE TRIGGER audit_at_its_end AFTER INSERT ON audit BEGIN
+        UPDATE audit_head SET seq = NEW.seq, hash = NEW.hash WHERE seq = NEW.seq - 1 AND hash = NEW.prev;
+        SELECT RAISE(ABORT, 'the audit goes on after its last entry') WHERE changes() = 0;
+    END
+    """,
+)
+
+_JOBS_BY_ACCOUNT = (
+    "ALTER TABLE jobs ADD COLUMN action TEXT NOT NULL DEFAULT ''",
+    "UPDATE jobs SET action = (SELECT provider || '/' || command FROM requests WHERE id = jobs.request_id)",
+    # A claimed job is due again when its lease is over.
+    "UPDATE jobs SET due_at = lease_until WHERE lease_until > due_at",
+    "DROP INDEX jobs_due",
+    "CREATE INDEX jobs_due ON jobs (account, due_at)",
+    """
+    CREATE TABLE usual_times (
+        action TEXT NOT NULL,
+        account TEXT NOT NULL,
+        seen INTEGER NOT NULL,
+        mean REAL NOT NULL,
+        spread REAL NOT NULL,
+        PRIMARY KEY (action, account)
+    ) WITHOUT ROWID
+    """,
+)
+
+_DIGESTS = (
+    """
+    CREATE TABLE digests (
+        channel TEXT PRIMARY KEY,
+        at TEXT NOT NULL,
+        time_zone TEXT NOT NULL,
+        weekdays TEXT NOT NULL,
+        sections TEXT NOT NULL,
+        when_empty INTEGER NOT NULL,
+        set_by TEXT NOT NULL,
+        set_at TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    # At most one a channel and local date.
+    """
+    CREATE TABLE digests_sent (
+        channel TEXT NOT NULL,
+        local_date TEXT NOT NULL,
+        id TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL,
+        composed_at TEXT NOT NULL,
+        claimed_at TEXT NOT NULL,
+        due_at TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        begun INTEGER NOT NULL,
+        ts TEXT NOT NULL,
+        note TEXT NOT NULL,
+        PRIMARY KEY (channel, local_date)
+    )
+    """,
+    "CREATE INDEX digests_by_date ON digests_sent (local_date)",
+    # What has ended is in here once and for good: a request that is on its way costs nothing.
+    "CREATE INDEX requests_ended ON requests (channel, state, updated_at)"
+    " WHERE state IN ('succeeded', 'failed', 'denied', 'expired', 'cancelled')",
 )

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -54,7 +55,10 @@ class Request:
     `input`, `quote` and `outcome` are JSON of the action's own models; `fingerprint` binds votes to them. `view_id` is
     the form a draft lives in, `checking_since` is set while its names are being checked. `lease_until` guards
     `executing`. `asks_person` is true while only a person can settle an unknown outcome. An approved request is not
-    sent before `not_before`.
+    sent before `not_before`; until then its approval can be undone if `stop_until` is set as well.
+
+    `ruling` says who must decide it, as handlers/policy.py has it. `attempt` counts how often a person has had it sent.
+    Since `waiting_since` it waits for a decision; at `attend_at` somebody is to be reminded, or it expires.
     """
 
     id: str
@@ -80,6 +84,14 @@ class Request:
     asks_person: bool = False
     lease_until: datetime | None = None
     not_before: datetime | None = None
+    stop_until: datetime | None = None
+    ruling: Json | None = None
+    attempt: int = 1
+    waiting_since: datetime | None = None
+    attend_at: datetime | None = None
+    announced: bool = False
+    reminded: int = 0
+    escalated: bool = False
 
 
 class Verdict(StrEnum):
@@ -91,7 +103,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One approver's word on one request, bound to the fingerprint they saw."""
+    """One approver's word on one request, bound to the fingerprint they saw.
+
+    `principal` is whose right it is: the voter's own, or that of somebody who handed it over. It counts once.
+    """
 
     request_id: str
     voter: str
@@ -99,6 +114,27 @@ class Vote:
     fingerprint: str
     at: datetime
     reason: str = ""
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a request takes from a budget's month: set apart until it has ended, then spent or free again."""
+
+    budget: str
+    period: str
+    amount: Decimal
+    is_spent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """What a budget's month has set apart and spent, by all requests together."""
+
+    budget: str
+    period: str
+    reserved: Decimal
+    spent: Decimal
 
 
 class JobKind(StrEnum):
@@ -122,12 +158,30 @@ class Job:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class UsualTime:
+    """How long one action ("provider/command") takes at one account, learnt from the `seen` ones that went well.
+
+    `mean` and `spread` (a standard deviation) are of the natural logarithm of the seconds; the newest count most.
+    """
+
+    action: str
+    account: str
+    seen: int
+    mean: float
+    spread: float
+
+
 class MessageKind(StrEnum):
-    """CARD and PARENT are surfaces: one message, shown anew whenever the request changes. A NOTE is said once."""
+    """CARD and PARENT are surfaces: one message, shown anew whenever the request changes. A NOTE is said once.
+
+    A CALL is said once as well, below the card of its channel: it is for those who decide.
+    """
 
     CARD = "card"
     PARENT = "parent"
     NOTE = "note"
+    CALL = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +227,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One fact as it stands in the audit, in the order in which it was committed."""
+    """One fact as it stands in the audit, in the order in which it was committed; `hash` covers all that is before."""
 
     seq: int
     at: datetime
@@ -181,3 +235,19 @@ class AuditEntry:
     actor: str
     what: str
     detail: Json
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """For some time, `delegate` may decide in the place of `principal`. Announced in `channel`; ends by itself.
+
+    In force from `begins_at` until just before `ends_at`, both aware UTC.
+    """
+
+    id: str
+    principal: str
+    delegate: str
+    channel: str
+    begins_at: datetime
+    ends_at: datetime

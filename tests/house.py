@@ -174,6 +174,7 @@ class House:
             await inside.background.settled()
             await inside.lookups.settled()
             await inside.requests.settle_lapsed()
+            await inside.waiting.attend()
             await inside.requests.run_approved()
             await inside.requests.executions.settled()
             await inside.jobs.look()
@@ -200,7 +201,7 @@ class House:
     async def _next_due(self) -> datetime | None:
         inside, now = self.inside, self.clock.now()
         moments = [await inside.delivery.next_due(), await inside.store.next_job_due()]
-        moments.append(await inside.store.next_run_due(now))
+        moments += [await inside.store.next_run_due(now), await inside.store.next_to_attend()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _is_busy(self) -> bool:
@@ -215,6 +216,7 @@ class House:
         """Postroom starts, with other settings if need be, and takes up what it left."""
         self.settings = replace(self.settings, **changes)
         self._inside = await self._stack.enter_async_context(self._open(self.settings))
+        await self._inside.take_up_settings()
         await self._inside.asking.resume_checks(await self._inside.requests.resume_checks(self.clock.now()))
 
     async def stops(self) -> None:
@@ -413,6 +415,7 @@ def _account(provider: str, urls: Mapping[str, str], spacing: float) -> AccountS
         "provider": provider,
         "base_url": urls[provider],
         "min_seconds_between_calls": spacing,
+        "min_seconds_between_writes": spacing,
     }
     match provider:
         case "mailin":

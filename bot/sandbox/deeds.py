@@ -11,13 +11,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from bot.sandbox.forms import Element, State, elements_in, typed_state
-from bot.sandbox.markup import as_typed
+from bot.sandbox.markup import as_escaped, as_typed
 from bot.sandbox.modal import Modal
-from bot.sandbox.model import Message, View
+from bot.sandbox.model import Message, Standing, View
 from bot.sandbox.people import NotTaken, Person
 from bot.sandbox.witness import NotSeen
 
@@ -38,7 +38,7 @@ async def _type(person: Person, body: Body) -> Answer:
     text = str(body["text"]).strip()
     thread = _message(person, body["in"], body["thread"]) if body.get("thread") else None
     if text:
-        words = text if text.startswith("/") else as_typed(person.workspace, text)
+        words = _as_sent(person, text)
         try:
             await person.types(words, channel=str(body["in"]), thread_of=thread)
         except PermissionError as refused:
@@ -124,6 +124,33 @@ async def _search(person: Person, body: Body) -> Answer:
     return {"options": [{"value": one["value"], "label": one["text"]["text"]} for one in options]}
 
 
+async def _standing(person: Person, body: Body) -> Answer:
+    """Makes somebody else a member, a guest or a stranger, or deactivates them."""
+    user = person.workspace.user(str(body["user"]))
+    if user.id == person.id:
+        raise Refused("Nobody changes what they are themselves. Act as somebody else first.")
+    if user.is_bot or body["value"] not in get_args(Standing):
+        raise ValueError(body["value"])
+    person.workspace.set_standing(user.id, body["value"])
+    return {}
+
+
+async def _membership(person: Person, body: Body) -> Answer:
+    """Puts somebody into a user group, or takes them out."""
+    workspace = person.workspace
+    group, user = workspace.group(str(body["group"])), workspace.user(str(body["user"]))
+    others = [member for member in group.members if member != user.id]
+    workspace.set_group(group.id, [*others, user.id] if body["value"] else others)
+    return {}
+
+
+async def _group(person: Person, body: Body) -> Answer:
+    """Enables a user group, or disables it."""
+    change = person.workspace.enable_group if body["value"] else person.workspace.disable_group
+    change(str(body["group"]))
+    return {}
+
+
 async def _home(person: Person, body: Body) -> Answer:
     """Opens the home tab; the app then publishes what it shows."""
     await person.opens_home()
@@ -142,8 +169,19 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "close": _close,
         "search": _search,
         "home": _home,
+        "standing": _standing,
+        "membership": _membership,
+        "group": _group,
     }
 )
+
+
+def _as_sent(person: Person, text: str) -> str:
+    """What Slack makes of what was typed. A command gets it as it is, unless the app has it escaped."""
+    if not text.startswith("/"):
+        return as_typed(person.workspace, text)
+    name = text.split(maxsplit=1)[0]
+    return as_escaped(person.workspace, text) if name in person.workspace.app.escaped else text
 
 
 async def _done(deed: Awaitable[Any]) -> Any:

@@ -22,6 +22,7 @@ from rich.rule import Rule
 from rich.table import Table
 
 from bot.sandbox import page as web_page
+from bot.sandbox.safety import RULES, UNDO_SECONDS, Safety
 from bot.sandbox.screen import SlashCommand
 from bot.sandbox.stage import PRICES, BotDied, Pace, Stage, installed, set_stage
 from bot.sandbox.story import Story
@@ -34,6 +35,8 @@ from providers.catalogue import NOUNS, built_in
 PLAYED = Pace(spacing=0.02, first_poll=0.4, max_poll=0.8, job=4.0, lease=2.0)
 CLICKED = Pace(spacing=0.3, first_poll=1.0, max_poll=3.0, job=12.0, lease=10.0, reconcile_after=10.0)
 RESTART_SECONDS = 2.0
+PAGE_UNDO_SECONDS = 5.0
+"""Long enough to find the Stop button."""
 
 
 def demo(*, page: bool, port: int) -> int:
@@ -81,6 +84,8 @@ async def _demo(console: Console, *, page: bool, port: int, stay: bool) -> int:
             pace=pace,
             port=port,
             more_routes=web_page.routes(workspace, commands=slash_commands()),
+            undo_seconds=PAGE_UNDO_SECONDS if page else UNDO_SECONDS,
+            rules=RULES,
         ) as stage:
             furnish(stage)
             if not page:
@@ -112,7 +117,8 @@ def _invite(console: Console, stage: Stage, *, page: bool) -> None:
             f"The local workspace, live.{more} All five providers have an account.\n"
             "Act as Ana and type [bold]/domain buy acme-shop.com[/bold] in #outreach, then act as Omar in\n"
             "#approvals. [bold]/prewarm browse[/bold] and [bold]/domain reputation[/bold] answer at once; "
-            "[bold]/postroom help[/bold] shows all\nthat can be asked. Ctrl-C ends it.",
+            "[bold]/postroom help[/bold] shows all\nthat can be asked. More than $100 needs two people, and "
+            "[bold]/postroom budget[/bold] shows what #outreach\nhas left this month. Ctrl-C ends it.",
             title="Click for yourself",
             border_style="green",
             expand=False,
@@ -137,17 +143,18 @@ async def _play(console: Console, stage: Stage) -> int:
     transcript = Transcript(console, stage.workspace)
     if not await _started(console, stage):
         return 1
-    tour = Tour(stage, transcript)
+    tour, safety = Tour(stage, transcript), Safety(stage, transcript)
     try:
         async with transcript.following():
             await Story(stage, transcript).play()
             bought = _bought(stage)
             await tour.play()
+            await safety.play()
     except (NotSeen, BotDied, TimeoutError) as failed:
         console.print(f"\n[red bold]The demo failed:[/red bold] {escape(str(failed) or type(failed).__name__)}")
         console.print(f"The end of the bot's log:\n{escape(_readable(stage.bot.last_words()))}")
         return 1
-    _tell_books(console, [bought, *tour.deeds])
+    _tell_books(console, [bought, *tour.deeds, *safety.deeds])
     return 0
 
 

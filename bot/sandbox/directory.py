@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from bot.sandbox.asked import Answer, Asked
-from bot.sandbox.model import BOT_USER_ID, Channel, Message, SlackError, User, UserGroup
+from bot.sandbox.model import BOT_USER_ID, SLACKBOT_ID, Channel, Message, SlackError, User, UserGroup
 
 Entry = TypeVar("Entry")
 _TYPES = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
@@ -115,15 +115,16 @@ def users(asked: Asked) -> Answer:
 
 
 def groups(asked: Asked) -> Answer:
-    """usergroups.list."""
-    with_users = asked.flag("include_users")
-    return {"usergroups": [_group(one, with_users=with_users) for one in asked.workspace.groups.values()]}
+    """usergroups.list, without the disabled ones unless `include_disabled`."""
+    with_users, with_disabled = asked.flag("include_users"), asked.flag("include_disabled")
+    found = [one for one in asked.workspace.groups.values() if with_disabled or not one.date_delete]
+    return {"usergroups": [_group(one, with_users=with_users) for one in found]}
 
 
 def group_users(asked: Asked) -> Answer:
-    """usergroups.users.list: user ids."""
+    """usergroups.users.list: user ids; a disabled group is not found unless `include_disabled`."""
     group = asked.workspace.groups.get(asked.required("usergroup"))
-    if group is None:
+    if group is None or (group.date_delete and not asked.flag("include_disabled")):
         raise SlackError("no_such_subteam")
     return {"users": list(group.members)}
 
@@ -221,10 +222,10 @@ def _user(asked: Asked, user: User) -> Answer:
         "name": user.name,
         "real_name": user.real_name,
         "deleted": user.deleted,
-        "is_bot": user.is_bot,
+        "is_bot": user.is_bot and user.id != SLACKBOT_ID,  # Slack does not call its own one a bot
         "is_app_user": False,
-        "is_restricted": False,
-        "is_ultra_restricted": False,
+        "is_restricted": user.is_restricted,
+        "is_ultra_restricted": user.is_ultra_restricted,
         "is_stranger": user.team_id != asked.workspace.team_id,
         "tz": user.tz,
         "profile": profile,
@@ -238,6 +239,6 @@ def _group(group: UserGroup, *, with_users: bool) -> Answer:
         "name": group.name,
         "is_usergroup": True,
         "user_count": len(group.members),
-        "date_delete": 0,
+        "date_delete": group.date_delete,
     }
     return shape | ({"users": list(group.members)} if with_users else {})

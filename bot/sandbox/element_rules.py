@@ -235,7 +235,9 @@ ELEMENTS: Mapping[str, Rule] = MappingProxyType(
 _MENUS = frozenset(kind for kind in ELEMENTS if kind.endswith("_select"))
 _CHOOSERS = _MENUS | {"checkboxes", "radio_buttons", "datepicker", "timepicker"}
 ACCESSORIES = _CHOOSERS | {"button", "workflow_button", "overflow", "image"}
-ACTIONS = _CHOOSERS | {"button", "workflow_button", "overflow", "datetimepicker", "rich_text_input"}
+# Menus for several things may stand beside a text or in a form, not among buttons.
+_SEVERAL = frozenset(kind for kind in _MENUS if kind.startswith("multi_"))
+ACTIONS = (_CHOOSERS - _SEVERAL) | {"button", "workflow_button", "overflow", "datetimepicker", "rich_text_input"}
 CONTEXTS = frozenset({"image", "plain_text", "mrkdwn"})
 INPUTS = _CHOOSERS | {
     "datetimepicker",

@@ -31,10 +31,11 @@ EMOJI: Mapping[str, str] = {
     "large_red_circle": "🔴", "large_yellow_circle": "🟡", "link": "🔗", "lock": "🔒", "mag": "🔍",
     "mailbox": "📫", "mailbox_with_mail": "📬", "mega": "📣", "memo": "📝", "moneybag": "💰",
     "money_with_wings": "💸", "no_entry": "⛔", "no_entry_sign": "🚫", "octagonal_sign": "🛑", "ok_hand": "👌",
-    "outbox_tray": "📤", "package": "📦", "page_facing_up": "📄", "partying_face": "🥳", "postbox": "📮",
+    "outbox_tray": "📤", "package": "📦", "page_facing_up": "📄", "palm_tree": "🌴",
+    "partying_face": "🥳", "pencil2": "✏️", "postbox": "📮",
     "postal_horn": "📯", "pray": "🙏", "pushpin": "📌", "question": "❓", "raised_hand": "✋", "receipt": "🧾",
     "recycle": "♻️", "red_circle": "🔴", "repeat": "🔁", "robot_face": "🤖", "rocket": "🚀",
-    "rotating_light": "🚨", "shield": "🛡️", "shopping_trolley": "🛒", "slightly_smiling_face": "🙂",
+    "rotating_light": "🚨", "scroll": "📜", "shield": "🛡️", "shopping_trolley": "🛒", "slightly_smiling_face": "🙂",
     "sparkles": "✨", "speech_balloon": "💬", "stopwatch": "⏱️", "sunny": "☀️", "tada": "🎉",
     "thinking_face": "🤔", "thumbsdown": "👎", "thumbsup": "👍", "timer_clock": "⏲️", "underage": "🔞",
     "unlock": "🔓", "warning": "⚠️", "wastebasket": "🗑️", "wave": "👋", "white_check_mark": "✅",
@@ -58,6 +59,13 @@ _SAFE_SCHEMES = ("http://", "https://", "mailto:", "tel:")
 _DATE_TOKEN = re.compile(r"\{(\w+)\}")
 _MENTION = re.compile(r"(?<![\w.@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?<![\w&#])#([a-z0-9][a-z0-9_-]*)", re.IGNORECASE)
+_LINKED = re.compile(
+    r"<[^>]*>"
+    r"|(?P<url>https?://[^\s<>|]+)"
+    r"|(?P<mail>[\w.+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,})"
+    r"|(?P<domain>(?<![\w@])(?:[a-z0-9-]+\.)+[a-z]{2,}(?![\w.]))",
+    re.IGNORECASE,
+)
 _NEWLINE = Markup("<br>\n")
 
 
@@ -330,6 +338,25 @@ def as_typed(workspace: Workspace, text: str) -> str:
         return f"<#{channel.id}|{channel.name}>" if channel else found[0]
 
     return _CHANNEL.sub(place, _MENTION.sub(person, escaped))
+
+
+def as_escaped(workspace: Workspace, text: str) -> str:
+    """What an app with should_escape gets of a command: as in a message, and addresses and domains as links."""
+
+    def link(found: re.Match[str]) -> str:
+        word = found[0]
+        match found.lastgroup:
+            case "mail":
+                return f"<mailto:{word}|{word}>"
+            case "url":
+                return f"<{word}>"
+            case "domain":
+                return f"<http://{word}|{word}>"
+            case _:
+                return word
+
+    name, gap, rest = text.partition(" ")
+    return name + gap + _LINKED.sub(link, as_typed(workspace, rest))
 
 
 def _unescaped(text: str) -> str:

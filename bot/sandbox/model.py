@@ -21,6 +21,8 @@ SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - a sandbox value, opens
 TEAM_ID = "T0ACME"
 TEAM_NAME = "Acme"
 TEAM_URL = "https://acme.slack.test/"
+OTHER_TEAM_ID = "T0BETA"
+"""Another company's workspace, whose people may share a channel with ours."""
 APP_ID = "A0POSTROOM"
 BOT_ID = "B0POSTROOM"
 BOT_USER_ID = "U0POSTROOM"
@@ -63,6 +65,8 @@ ChangeKind = Literal[
     "bot_connected",
     "bot_disconnected",
 ]
+Standing = Literal["member", "guest", "single_channel_guest", "stranger", "deactivated"]
+"""What somebody is to the workspace. A stranger belongs to another one; a deactivated account does nothing any more."""
 Clock = Callable[[], datetime]
 """Answers the present moment as an aware UTC datetime."""
 
@@ -84,7 +88,10 @@ class SlackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A member of the workspace, or a guest of another one when `team_id` differs."""
+    """A member of the workspace, or somebody of another one who shares a channel when `team_id` differs.
+
+    is_restricted: a guest of this workspace; with `is_ultra_restricted` one for a single channel.
+    """
 
     id: str
     name: str
@@ -94,16 +101,30 @@ class User:
     deleted: bool = False
     email: str | None = None
     tz: str = "Europe/Berlin"
+    is_restricted: bool = False
+    is_ultra_restricted: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """What they are to the workspace now."""
+        if self.deleted:
+            return "deactivated"
+        if self.team_id != TEAM_ID:
+            return "stranger"
+        if self.is_restricted:
+            return "single_channel_guest" if self.is_ultra_restricted else "guest"
+        return "member"
 
 
 @dataclass(frozen=True, slots=True)
 class UserGroup:
-    """A user group such as @finance. Ids start with S."""
+    """A user group such as @finance. Ids start with S. date_delete: epoch seconds at which it was disabled, or 0."""
 
     id: str
     handle: str
     name: str
     members: tuple[str, ...] = ()
+    date_delete: int = 0
 
 
 @dataclass(frozen=True, slots=True)

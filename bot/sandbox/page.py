@@ -82,7 +82,7 @@ def routes(workspace: Workspace, *, commands: Sequence[SlashCommand] = ()) -> li
             return JSONResponse({"ok": True, **await deed(person, body)})
         except (ValueError, TypeError, KeyError):
             return _trouble(400, "That request was not understood.")
-        except Refused as refused:
+        except (Refused, PermissionError) as refused:
             return _trouble(409, str(refused))
 
     async def static(request: Request) -> Response:
@@ -260,7 +260,7 @@ def _stale(screens: Screens, window: Window, change: Change) -> tuple[Region, ..
         case "home_published":
             return ("place",) if window.place == HOME else ()
         case "people_changed":
-            return ("sidebar", "place")
+            return ("sidebar", "banner", "place")
         case "bot_connected" | "bot_disconnected":
             return ("sidebar", "banner")
         case _:

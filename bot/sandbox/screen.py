@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,16 +15,26 @@ from markupsafe import Markup
 
 from bot.sandbox.forms import Element, State, Typed, initial_state, options_of, values_of
 from bot.sandbox.markup import Words
-from bot.sandbox.model import BOT_USER_ID, Channel, Message, User
+from bot.sandbox.model import BOT_USER_ID, Channel, Message, Standing, User
 from bot.sandbox.workspace import Workspace
 
 HERE = Path(__file__).parent
 HOME = "home"
+ROSTER = "people"
+"""Where the people and user groups of the workspace are looked after."""
+NO_CHANNELS = frozenset({HOME, ROSTER})
 SHOWN_MOST = 300
 """Messages of a channel that are on the page; older ones are not reachable there."""
 TOGETHER = timedelta(minutes=5)
 """Messages of one author within this time stand under one name."""
 
+STANDINGS: Mapping[Standing, str] = {
+    "member": "Full member",
+    "guest": "Guest",
+    "single_channel_guest": "Single-channel guest",
+    "stranger": "Of another workspace",
+    "deactivated": "Deactivated",
+}
 Region = Literal["sidebar", "banner", "place", "thread", "modal"]
 
 
@@ -39,7 +49,7 @@ class SlashCommand:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Who is looking, and where: `place` is the id of a channel or `home`, `thread` the ts of the open thread."""
+    """Who is looking, and where: `place` is a channel's id, `home` or `people`; `thread` the ts of the open thread."""
 
     viewer: User
     place: str
@@ -91,9 +101,9 @@ class Screens:
         """The window asked for, or the nearest one there is: unknown people and places become the first ones."""
         people = self.people()
         who = next((user for user in people if viewer in {user.id, user.name}), people[0])
-        here = place if place == HOME or place in {one.id for one in self.places(who)} else None
+        here = place if place in NO_CHANNELS or place in {one.id for one in self.places(who)} else None
         window = Window(who, here or next((one.id for one in self.places(who)), HOME))
-        if thread and here and here != HOME and self.workspace.message(here, thread):
+        if thread and here and here not in NO_CHANNELS and self.workspace.message(here, thread):
             return window.at(here, thread)
         return window
 
@@ -105,6 +115,10 @@ class Screens:
         """The channels somebody is in, then their direct message with the app."""
         own = [one for one in self.workspace.channels.values() if viewer.id in one.members and not one.is_im]
         return [*own, self.workspace.dm(viewer.id)]
+
+    def everybody(self) -> list[User]:
+        """All people, also those who cannot do anything any more."""
+        return [user for user in self.workspace.users.values() if not user.is_bot]
 
     # rendering
 
@@ -129,7 +143,7 @@ class Screens:
 
     def read(self, window: Window) -> None:
         """The person has seen everything in the place they look at."""
-        if window.place != HOME and (entries := self._entries(window)):
+        if window.place not in NO_CHANNELS and (entries := self._entries(window)):
             self._read[window.viewer.id, window.place] = entries[-1].message.ts
 
     def unread(self, viewer: User, place: str) -> int:
@@ -149,6 +163,8 @@ class Screens:
             bot=self.workspace.users[BOT_USER_ID],
             connected=self.workspace.delivery.reachable,
             HOME=HOME,
+            ROSTER=ROSTER,
+            STANDINGS=STANDINGS,
             **more,
         )
 
@@ -169,7 +185,7 @@ class Screens:
 
     def thread(self, window: Window) -> list[Entry]:
         """The open thread: its root, then the replies. Empty when there is none, or it is gone."""
-        if window.thread is None or window.place == HOME:
+        if window.thread is None or window.place in NO_CHANNELS:
             return []
         shown = self.workspace.thread(window.place, window.thread)
         own = self.workspace.ephemerals(window.place, window.viewer.id)

@@ -52,6 +52,7 @@ base_url = "{mailin_url}"
 email = "env:MAILIN_EMAIL"
 password = "env:MAILIN_PASSWORD"
 min_seconds_between_calls = {spacing}
+min_seconds_between_writes = {spacing}
 
 [accounts.scaledmail-main]
 provider = "scaledmail"
@@ -95,7 +96,8 @@ currency = "USD"
 
 [approvals]
 approvers = ["U0OMAR", "U0FINN"]
-
+undo_seconds = {undo}
+{rules}
 [logging]
 level = "{log_level}"
 format = "json"
@@ -253,7 +255,8 @@ class Stage:
 
 def installed() -> App:
     """The app as manifest.yml installs it: its scopes and its slash commands, no more."""
-    return App(scopes=frozenset(SCOPES), commands=frozenset(f"/{noun}" for noun in NOUNS))
+    commands = frozenset(f"/{noun}" for noun in NOUNS)
+    return App(scopes=frozenset(SCOPES), commands=commands, escaped=frozenset({"/postroom"}))
 
 
 @contextlib.asynccontextmanager
@@ -264,8 +267,13 @@ async def set_stage(
     pace: Pace | None = None,
     port: int = 0,
     more_routes: Sequence[BaseRoute] = (),
+    undo_seconds: float = 0,
+    rules: str = "",
 ) -> AsyncIterator[Stage]:
-    """Serve the workspace and all providers on loopback; the bot is ready to be started in `folder`."""
+    """Serve the workspace and all providers on loopback; the bot is ready to be started in `folder`.
+
+    `undo_seconds` and `rules` (TOML, whole tables) are put into its settings.
+    """
     pace, clock = pace or Pace(), RealClock()
     at_mailin = mailin.MailinSandbox(clock=clock, job_seconds=pace.job)
     at_scaledmail = scaledmail.ScaledMailSandbox(clock=clock, setup_seconds=pace.job)
@@ -290,6 +298,8 @@ async def set_stage(
                 lease=pace.lease,
                 reconcile_after=pace.reconcile_after,
                 log_level=pace.log_level,
+                undo=undo_seconds,
+                rules=rules,
                 prices="\n".join(f'"domain.{tld}" = "{price}"' for tld, price in PRICES.items()),
             )
         )

@@ -154,7 +154,7 @@ class Story(Scenes):
 
     async def _look(self) -> None:
         await self._types(self._ana, "/domain check acme-mail.com google.com")
-        await self._ana.sees("names are free", in_=OUTREACH, timeout=PATIENCE)
+        await self._ana.sees("1 of 2 names is free", in_=OUTREACH, timeout=PATIENCE)
         await self._types(self._ana, "/domain by")
         await self._ana.sees("Did you mean", in_=OUTREACH, timeout=PATIENCE)
 

@@ -167,7 +167,9 @@ class Tour(Scenes):
         await ana.closes(found)
         await self._types(ana, f"/domain subdomain acme-ops.com {' '.join(self.SUB_DOMAINS)}")
         form = await ana.sees_modal("form", timeout=PATIENCE)
-        self._say.aside(f"two could do this; what was typed fits {form.values['account']}, so its form opens")
+        self._say.aside("two of the accounts could do this, and it changes something: the form asks which is meant")
+        await self._chooses(ana, form, "mailapi-main")
+        form = await ana.sees_modal("form", timeout=PATIENCE)
         await self._sends(ana, form)
         await self._ends("Add 2 sub-domains", "All 2 sub-domains are verified")
         made = ["acme-post.com", *(f"{label}.acme-ops.com" for label in self.SUB_DOMAINS)]

@@ -21,6 +21,7 @@ from bot.sandbox.model import (
     BOT_USER_ID,
     DEFAULT_EVENTS,
     DEFAULT_SCOPES,
+    OTHER_TEAM_ID,
     SIGNING_SECRET,
     SLACKBOT_ID,
     TEAM_ID,
@@ -33,6 +34,7 @@ from bot.sandbox.model import (
     Clock,
     Message,
     Notice,
+    Standing,
     User,
     UserGroup,
     utc_now,
@@ -62,6 +64,7 @@ class App:
     """How the app is installed: its tokens, what it may do, what it listens to, and how payloads reach it.
 
     commands: the slash commands of the app, such as {"/domain"}; None means that every command is its own.
+    escaped: those with should_escape, which get mentions and links as references instead of what was typed.
     request_url: where signed payloads are posted; None means Socket Mode.
     ack_timeout: seconds until a payload counts as unanswered. Slack's own deadline is 3.
     """
@@ -71,6 +74,7 @@ class App:
     signing_secret: str = SIGNING_SECRET
     scopes: frozenset[str] = DEFAULT_SCOPES
     commands: frozenset[str] | None = None
+    escaped: frozenset[str] = frozenset()
     events: frozenset[str] = DEFAULT_EVENTS
     request_url: str | None = None
     ack_timeout: float = 3.0
@@ -192,6 +196,14 @@ class Workspace:
                 return user
         raise KeyError(name_or_id)
 
+    def group(self, handle_or_id: str) -> UserGroup:
+        """A user group by id, handle or @handle. Raises KeyError."""
+        wanted = handle_or_id.removeprefix("@")
+        for group in self.groups.values():
+            if wanted in {group.id, group.handle}:
+                return group
+        raise KeyError(handle_or_id)
+
     def channel(self, name_or_id: str) -> Channel:
         """A channel by id, name or #name. Raises KeyError."""
         wanted = name_or_id.removeprefix("#")
@@ -212,10 +224,23 @@ class Workspace:
 
     def deactivate(self, name_or_id: str) -> User:
         """Somebody leaves: the account stays, marked deleted, and they can no longer do anything."""
-        user = replace(self.user(name_or_id), deleted=True)
-        self.users[user.id] = user
-        self._changed("people_changed")
-        return user
+        return self._set_user(name_or_id, deleted=True)
+
+    def reactivate(self, name_or_id: str) -> User:
+        """Somebody is back, in all the channels and groups as before."""
+        return self._set_user(name_or_id, deleted=False)
+
+    def set_standing(self, name_or_id: str, standing: Standing) -> User:
+        """Makes somebody a member, a guest or a stranger, or deactivates them, which keeps what they were."""
+        if standing == "deactivated":
+            return self.deactivate(name_or_id)
+        return self._set_user(
+            name_or_id,
+            deleted=False,
+            team_id=OTHER_TEAM_ID if standing == "stranger" else TEAM_ID,
+            is_restricted=standing in {"guest", "single_channel_guest"},
+            is_ultra_restricted=standing == "single_channel_guest",
+        )
 
     def add_group(self, group: UserGroup) -> UserGroup:
         """Adds a user group, or replaces the one with the same id."""
@@ -225,11 +250,21 @@ class Workspace:
 
     def set_group(self, handle_or_id: str, members: Iterable[str]) -> UserGroup:
         """Changes who is in a user group; members by name or id. Raises KeyError."""
-        wanted = handle_or_id.removeprefix("@")
-        for group in self.groups.values():
-            if wanted in {group.id, group.handle}:
-                return self.add_group(replace(group, members=tuple(self.user(member).id for member in members)))
-        raise KeyError(handle_or_id)
+        people = dict.fromkeys(self.user(member).id for member in members)
+        return self.add_group(replace(self.group(handle_or_id), members=tuple(people)))
+
+    def disable_group(self, handle_or_id: str) -> UserGroup:
+        """Nobody can be mentioned or found by it any more; it keeps its members for when it is enabled again."""
+        return self.add_group(replace(self.group(handle_or_id), date_delete=int(self.clock().timestamp())))
+
+    def enable_group(self, handle_or_id: str) -> UserGroup:
+        """A disabled group is as it was before."""
+        return self.add_group(replace(self.group(handle_or_id), date_delete=0))
+
+    def remove_group(self, handle_or_id: str) -> None:
+        """It is gone, and Slack knows nothing of it any more."""
+        del self.groups[self.group(handle_or_id).id]
+        self._changed("people_changed")
 
     def add_channel(self, channel: Channel) -> Channel:
         """Adds a channel, or replaces the one with the same id."""
@@ -367,6 +402,12 @@ class Workspace:
         if current is not None:
             self._messages[message.channel][message.ts] = replace(current, typed={**current.typed, place: state})
         return replace(message, typed={**message.typed, place: state})
+
+    def _set_user(self, name_or_id: str, **changes: Any) -> User:
+        user = replace(self.user(name_or_id), **changes)
+        self.users[user.id] = user
+        self._changed("people_changed")
+        return user
 
     def _told(self, message: Message, what: str) -> None:
         kind: Any = f"{'ephemeral' if message.is_ephemeral else 'message'}_{what}"

@@ -23,7 +23,7 @@ from handlers.slack.words import SECTION_TEXT, built, code, escape, paragraphs, 
 from providers.accounts import Account
 from providers.action import Action, Done, Download, Effect, Later, Outcome, Pick, Quote, Revealed, Table
 from providers.errors import ProviderError
-from storage.records import new_id
+from storage.records import Request, new_id
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,9 @@ CHOICE = "choose"
 MOST_OPTIONS = 100
 LONGEST_OPTION = 150
 """Slack's limits on a menu: its options, and the characters of the value behind each."""
+_NOT_SHOWN = "It could not be shown, because the window was closed or Slack did not answer."
+_STOPPED = "Postroom was stopped while it was asking for this, so it cannot tell whether you were shown it."
+_SEE_TO_IT = "If something was made just now, such as a key, it is at the provider all the same: see to it there."
 OLD_LIST = "This list is from an older version of Postroom. Type the command again."
 
 
@@ -61,12 +64,17 @@ class Answers:
 
         self._front.later(body, answer(), asks_provider=True)
 
-    async def in_form(self, ack: AsyncAck, body: Body, action: Action, account: Account) -> None:
-        """Answer a form in its own place. Raises Sorry when this person may not see it."""
+    async def in_form(self, ack: AsyncAck, body: Body, draft: Request, action: Action, account: Account) -> None:
+        """Answer a form in its own place. Raises Sorry when this person may not see it, or has sent it already."""
+        begun: Request | None = None
         if action.effect is Effect.REVEAL:
-            await self._front.requests.may_reveal(self._front.asker(body).user, action, account.name)
+            await self._front.requests.may_reveal(draft.requester, action, account.name)
+            begun = await self._front.requests.begin_reveal(draft, action, account.name, str(body["view"]["id"]))
         await ack(response_action="update", view=forms.checking(type(action), "Asking the provider …"))
-        self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
+        if begun is None:
+            self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
+        else:
+            self._front.later(body, self._reveal_in_view(begun, action, account), asks_provider=True)
 
     async def page(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Another page of a listing, in the place of this one; what was chosen in this one stays chosen."""
@@ -84,36 +92,60 @@ class Answers:
         self._front.later(body, show(), asks_provider=True)
 
     async def _answer_in_view(self, body: Body, action: Action, account: Account) -> None:
-        revealed: Revealed | None = None
         try:
-            if action.effect is Effect.REVEAL:
-                revealed = await self._revealed(body, action, account)
-                view = forms.answer(action, secret_blocks(revealed))
-            else:
-                told = await self._answer(body, action, account)
-                # What is asked next out of this window is told where the command was typed that opened it.
-                view = forms.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
+            told = await self._answer(body, action, account)
+            # What is asked next out of this window is told where the command was typed that opened it.
+            view = forms.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
         except Sorry as sorry:
             view = forms.notice(action.title, sorry.sentence)
-            revealed = None
-        try:
-            await self._front.client.views_update(view_id=body["view"]["id"], view=view)
-        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
-            if revealed is None:
-                raise
-            # The provider may have made it for this one moment: nobody must think that nothing happened.
-            log.warning("revealed_not_shown", command=action.command, account=account.name, why=slack_error(error))
-            why = "It could not be shown, because the window was closed or Slack did not answer."
-            made = "If it was made just now, it is there and nobody has seen it: see to it at the provider."
-            await self._front.tell(body, f"{revealed.summary} {why} {made}")
+        await self._front.client.views_update(view_id=body["view"]["id"], view=view)
 
-    async def _revealed(self, body: Body, action: Action, account: Account) -> Revealed:
+    # Showing a credential.
+
+    async def _reveal_in_view(self, begun: Request, action: Action, account: Account) -> None:
+        """Show it once, and leave in the audit each step before the next: what may have been seen, it always knows."""
+        requests, is_revealed = self._front.requests, False
         try:
             revealed = await action.reveal(account.client)
-        except ProviderError as error:
-            raise _sorry(error, action, account) from error
-        await self._front.requests.note_revealed(self._front.asker(body).user, action, account.name)
-        return revealed
+            view = forms.answer(action, secret_blocks(revealed))
+            await requests.note_revealed(begun.requester, action, account.name, request_id=begun.id)
+            said, is_revealed = revealed.summary, True
+        except Exception as error:
+            said = self._why_not_revealed(error, action, account)
+            await requests.note_not_revealed(begun, said)
+            view = forms.notice(action.title, said)
+        try:
+            await self._front.client.views_update(view_id=begun.view_id, view=view)
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("revealed_not_shown", command=action.command, account=account.name, why=slack_error(error))
+            if is_revealed:
+                await requests.note_not_revealed(begun, _NOT_SHOWN)
+                said = f"{said} {_NOT_SHOWN} {_SEE_TO_IT}"
+            await self._front.tell(_where_typed(begun), said)
+        # A process that ends before this leaves it to the next one.
+        await requests.review_shown(begun)
+
+    @staticmethod
+    def _why_not_revealed(error: Exception, action: Action, account: Account) -> str:
+        if isinstance(error, ProviderError):
+            error = _sorry(error, action, account)
+        if isinstance(error, Sorry):
+            return error.sentence
+        log.error("reveal_broke", command=action.command, account=account.name, exc_info=error)
+        return f"Something broke in Postroom while it was asking for this, so nothing is shown. {_SEE_TO_IT}"
+
+    async def was_stopped(self, begun: Request) -> None:
+        """The process that was to show a credential has ended: say so where it was to be shown."""
+        await self._front.requests.note_not_revealed(begun, _STOPPED)
+        kind = self._front.catalogue.any_variant(begun.command)
+        said = f"{_STOPPED} {_SEE_TO_IT} Then type the command again."
+        try:
+            view = forms.notice(kind.title if kind else "Postroom", said)
+            await self._front.client.views_update(view_id=begun.view_id, view=view)
+        except SlackApiError as error:
+            log.info("window_closed", why=slack_error(error))
+            await self._front.tell(_where_typed(begun), said)
+        await self._front.requests.review_shown(begun)
 
     async def _place_of(self, body: Body) -> str:
         view = body["view"]
@@ -152,6 +184,7 @@ class Answers:
             return f"<{_address(download.link)}|Download {escape(download.name)}> (whoever has this link can open it)"
         if download.content is None:
             return ""
+        await self._front.requests.note_revealed(user, action, account.name, what="reveal_begun")
         try:
             opened = await self._front.client.conversations_open(users=user)
             await self._front.client.files_upload_v2(
@@ -159,6 +192,7 @@ class Answers:
             )
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("file_not_handed_over", why=slack_error(error))
+            await self._front.requests.note_revealed(user, action, account.name, what="reveal_failed")
             if slack_error(error) == "missing_scope":
                 cure = "Whoever runs Postroom: install the app again with its newest manifest, which has files:write."
             else:
@@ -194,6 +228,10 @@ def _sorry(error: ProviderError, action: Action, account: Account) -> Sorry:
     """What the asker is told; the details are for the log."""
     log.warning("not_answered", command=action.command, account=account.name, detail=error.detail)
     return Sorry(f"{error.sentence} {error.cure}")
+
+
+def _where_typed(draft: Request) -> Body:
+    return {"user_id": draft.requester, "channel_id": draft.channel}
 
 
 def _address(link: SecretStr) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import slackblocks as sb
@@ -11,18 +12,25 @@ import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 
+from handlers.policy import Ruling
 from handlers.requests import SEEN, Review, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers
 from handlers.slack.files import Files
-from handlers.slack.front import EXPIRED, Body, Front, is_closed, slack_error
+from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, is_closed, slack_error
+from handlers.slack.messages import is_too_long
 from handlers.slack.words import built, escape, plain, section
 from providers.action import Action, Effect
 from storage.records import Request
+from storage.sqlite import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 
+TOO_LONG = (
+    "These are more names than one card can show, and nobody should decide what they cannot read. Nothing was asked: "
+    "ask for fewer at once."
+)
 MANY = 10
 """Names whose check takes so long that the person is told."""
 
@@ -46,7 +54,8 @@ class Asking:
             filled = await self._read(draft, _values(view))
             action = filled.action
             if action.effect in (Effect.READ, Effect.REVEAL):
-                await self._answers.in_form(ack, body, action, self._front.requests.account_named(filled.account))
+                account = self._front.requests.account_named(filled.account)
+                await self._answers.in_form(ack, body, draft, action, account)
                 return
             filled_draft = await self._front.requests.fill(
                 draft, action, account=filled.account, reason=filled.reason, view_id=str(view["id"])
@@ -121,7 +130,8 @@ class Asking:
             review = await self._front.requests.review(draft)
             if review is None:
                 return
-            if not review.problems and not review.action.effect.needs_decision and review.quote is None:
+            is_decided = review.asked is None or review.asked.ruling is not None
+            if not review.problems and not is_decided and review.quote is None:
                 await self._ask_at_once(review)
                 return
         except Sorry as sorry:
@@ -139,12 +149,16 @@ class Asking:
     async def resume_checks(self, drafts: list[Request]) -> None:
         """Take up the checks of a process that died: their forms still say "checking"."""
         for draft in drafts:
-            self._front.lookups.spawn(self._check(draft))
+            kind = self._front.catalogue.any_variant(draft.command)
+            is_reveal = kind is not None and kind.effect is Effect.REVEAL
+            self._front.lookups.spawn(self._answers.was_stopped(draft) if is_reveal else self._check(draft))
 
     # The review.
 
     async def _show_review(self, review: Review) -> None:
-        view = self._form_again(review) if review.problems else self._review_view(review)
+        if not review.problems and is_too_long(review.quote):
+            review = replace(review, problems={"": TOO_LONG})
+        view = self._form_again(review) if review.problems else await self._review_view(review)
         try:
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
         except SlackApiError as error:
@@ -163,7 +177,8 @@ class Asking:
         blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
         await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
 
-    def _review_view(self, review: Review) -> forms.View:
+    async def _review_view(self, review: Review) -> forms.View:
+        asked = review.asked
         return forms.review(
             review.action,
             review.draft.id,
@@ -171,7 +186,9 @@ class Asking:
             account=review.draft.account,
             reason=review.draft.reason,
             quote=review.quote,
-            approvers=self._front.requests.approvals.approvers,
+            ruling=Ruling.from_json(asked.ruling) if asked else None,
+            policy=self._front.requests.policy,
+            budgets=await self._front.requests.use_of(asked.reservations) if asked else (),
         )
 
     def _form_again(self, review: Review) -> forms.View:
@@ -193,14 +210,25 @@ class Asking:
     async def on_review(self, ack: AsyncAck, body: Body) -> None:
         """The requester confirms: on disk before Slack is answered."""
         view = body["view"]
+        draft_id, _, seen = str(view.get("private_metadata") or "").partition(":")
         try:
             asker = self._front.asker(body)
-            draft_id, _, seen = str(view.get("private_metadata") or "").partition(":")
             await self._front.requests.submit(draft_id, asker.user, seen=seen)
         except Sorry as sorry:
-            await ack(response_action="update", view=forms.notice("Postroom", sorry.sentence))
+            await ack(response_action="update", view=await self._refused(body, draft_id, seen, sorry))
+        except StoreUnavailable:
+            log.exception("not_submitted", request_id=draft_id)
+            await ack(response_action="update", view=await self._refused(body, draft_id, seen, Sorry(UNSTORED)))
         else:
             await ack(response_action="clear")
+
+    async def _refused(self, body: Body, draft_id: str, seen: str, sorry: Sorry) -> forms.View:
+        """Why it was not asked, above the form with everything that was typed, as long as it can still be sent."""
+        with contextlib.suppress(Sorry):
+            draft, action = await self._own(body, draft_id)
+            if len(seen) >= SEEN and draft.fingerprint.startswith(seen):
+                return self._filled_form(draft, action, sorry.sentence)
+        return forms.notice("Postroom", sorry.sentence)
 
     async def edit(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Back from the review to the form, with everything that was typed."""

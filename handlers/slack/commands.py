@@ -14,7 +14,8 @@ from handlers.requests import Asker, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers, chosen_in
 from handlers.slack.front import EXPIRED, Body, Front
-from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section, small
+from handlers.slack.house import HouseCommands
+from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section, small, unescaped
 from providers.accounts import Account
 from providers.action import Action, Effect
 from providers.catalogue import NOUNS
@@ -36,7 +37,8 @@ class Commands:
     def __init__(self, front: Front, answers: Answers) -> None:
         self._front = front
         self._answers = answers
-        self._house: Mapping[str, Callable[[AsyncAck, Body, list[str]], Awaitable[None]]] = {
+        self._house = HouseCommands(front)
+        self._own: Mapping[str, Callable[[AsyncAck, Body, list[str]], Awaitable[None]]] = {
             "help": self._help,
             "jobs": self._jobs,
         }
@@ -52,16 +54,20 @@ class Commands:
             if len(text) > LONGEST_INPUT:
                 # Cut short, the last name could be another one (acme.co for acme.com), and somebody could buy it.
                 raise Sorry(f"These are {len(text)} characters; at most {LONGEST_INPUT} fit. Nothing was asked.")
-            words = _words(text)
+            words = _words(unescaped(text) if noun == "postroom" else text)  # the manifest has it escaped, for mentions
             verb = words[0].lower() if words else "help"
-            if noun == "postroom" and verb in self._house:
-                await self._house[verb](ack, body, words[1:])
+            if noun == "postroom" and verb in self._own:
+                await self._own[verb](ack, body, words[1:])
+            elif noun == "postroom" and verb in self._house.verbs:
+                await self._house.on_command(ack, body, asker, verb)
             elif noun == "postroom":
                 await self._on_action_command(ack, body, asker, f"{noun} {verb}", words[1:])
             elif not self._front.catalogue.commands(noun):
                 await ack(text=_not_yet(noun))
             elif not self._front.commands(noun):
                 await ack(text=self._no_account(noun))
+            elif verb == "help" and words[1:]:
+                await self._help(ack, body, [noun, *words[1:]])
             elif verb == "help":
                 await ack()
                 self._front.later(body, self._open_picker(body, noun, asker))
@@ -79,8 +85,12 @@ class Commands:
         if not accounts:
             await ack(text=self._no_account(command))
             return
-        action = self._front.catalogue.action(command, accounts[0].provider) or action
-        if action.effect is Effect.READ and len(accounts) == 1:
+        account, words = _named(accounts, words)
+        action = self._front.catalogue.action(command, (account or accounts[0]).provider) or action
+        if action.effect is Effect.READ and account is not None:
+            if unused := self._unused(action, words):
+                await ack(text=f"{escape(unused)} Nothing was asked.")
+                return
             try:
                 asked = forms.from_words(action, words)
             except forms.FormError as error:
@@ -90,10 +100,19 @@ class Commands:
                     return
             else:
                 await ack()
-                self._answers.at_once(body, asked, accounts[0])
+                self._answers.at_once(body, asked, account)
                 return
         await ack()
-        self._front.later(body, self._open_form(body, action, asker, words))
+        self._front.later(body, self._open_form(body, action, asker, account, words))
+
+    def _unused(self, action: type[Action], words: list[str]) -> str:
+        """A sentence where words were typed after a command that takes none; plain text. Empty where all is well."""
+        if not words or action.prefill(words):
+            return ""
+        noun, verb = action.command.split(maxsplit=1)
+        close = [one for one in self._front.catalogue.nearest(noun, f"{verb}-{words[0]}") if one != action.command]
+        meant = f" Did you mean /{close[0]}?" if close else ""
+        return f"/{action.command} takes no words, so “{clip(' '.join(words), 100)}” was not used.{meant}"
 
     def _no_account(self, command: str) -> str:
         """Nobody can do it here; who could, if the operator had an account there."""
@@ -107,31 +126,33 @@ class Commands:
 
     def _unknown(self, command: str) -> str:
         noun, verb = command.split(maxsplit=1)
-        house = [f"postroom {known}" for known in self._house] if noun == "postroom" else []
+        house = [f"postroom {known}" for known in (*self._own, *self._house.verbs)] if noun == "postroom" else []
         close = self._front.catalogue.nearest(noun, verb, more=house) or house or self._front.catalogue.commands(noun)
         meant = " or ".join(code(f"/{found}") for found in close[:3])
         return f"Postroom does not know {code('/' + clip(command, 60))}. Did you mean {meant}? Nothing was asked."
 
     # Opening.
 
-    async def _open_form(self, body: Body, action: type[Action], asker: Asker, words: list[str]) -> None:
+    async def _open_form(
+        self, body: Body, action: type[Action], asker: Asker, account: Account | None, words: list[str]
+    ) -> None:
+        """The form of `action`. Which of several accounts it is for, nobody but the asker says: nothing is guessed."""
         draft = await self._front.requests.draft(action.command, asker)
         accounts = self._front.accounts_for(action.command)
-        differ = self._front.accounts_differ(action.command)
-        account = ""
-        if differ:
-            action, account = self._meant(action, accounts, words)
-        values = action.prefill(words)
-        view = forms.form(action, draft.id, accounts, values=values, account=account, accounts_differ=differ)
+        able = self._front.catalogue.variants(action.command)
+        variants = {one.provider: able[one.provider] for one in accounts}
+        unused = self._unused(action, words) if all(not one.prefill(words) for one in variants.values()) else ""
+        view = forms.form(
+            action,
+            draft.id,
+            accounts,
+            values=action.prefill(words),
+            account=account.name if account else "",
+            problem=unused,
+            accounts_differ=self._front.accounts_differ(action.command),
+            aside=forms.words_aside(variants, action, words),
+        )
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
-
-    def _meant(self, action: type[Action], accounts: list[Account], words: list[str]) -> tuple[type[Action], str]:
-        """The first account, with its action, whose form has no complaint about the words; else the first of all."""
-        for account in accounts:
-            variant = self._front.catalogue.action(action.command, account.provider) or action
-            if forms.takes(variant, words):
-                return variant, account.name
-        return action, accounts[0].name
 
     async def _open_picker(self, body: Body, noun: str, asker: Asker) -> None:
         actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
@@ -244,6 +265,7 @@ class Commands:
                 missing.append(f"{code('/' + noun)} {about}: {self._why_not(noun)}")
         ending = [
             f"{code('/postroom jobs')} What has been asked and is not finished yet.",
+            *self._house.help_lines(),
             f"{code('/postroom help buy')} Find what you are looking for by a word.",
             f"{code('/postroom help domain buy')} What one of them asks for.",
             "What spends money waits for somebody else's yes; the thread tells how it goes.",
@@ -252,19 +274,26 @@ class Commands:
 
     def _found(self, words: list[str]) -> list[sb.Block]:
         """What has all the words, a line each, or the one command that they name; of a single one also its fields."""
-        possible = self._front.commands()
+        there = {account.provider for account in self._front.accounts.values()}
         exact = " ".join(words).lower().removeprefix("/")
-        found = [one for one in self._front.catalogue.search(words) if one.command in possible]
-        if exact in possible:
-            found = [one for one in [self._front.catalogue.any_variant(exact)] if one]
+        found = self._front.catalogue.search(words, there)
+        if named := [one for one in self._front.catalogue.search((), there) if one.command == exact]:
+            found = named
+        nothing = ""
+        if not found:
+            meant = self._front.catalogue.corrected(words, there)
+            found = self._front.catalogue.search(meant, there) if meant else []
+            cure = (
+                f"Did you mean “{escape(' '.join(meant))}”?" if found else f"{code('/postroom help')} shows everything."
+            )
+            nothing = f"Nothing has all of these words. {cure}"
         nouns = [*NOUNS, *(_noun(one) for one in found)]
         found.sort(key=lambda one: nouns.index(_noun(one)))  # by noun, whichever provider it is
         lines = [f"*What you can ask Postroom about {escape(clip(' '.join(words), 100))}*"]
+        lines += [nothing] if nothing else []
         lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
         if len(found) == 1:
             lines += self._asked_for(found[0].command)
-        if not found:
-            lines.append(f"Nothing has all of these words. {code('/postroom help')} shows everything.")
         buttons: list[sb.Element] = [
             _list_button(noun, noun.capitalize()) for noun in dict.fromkeys(_noun(one) for one in found)
         ]
@@ -273,8 +302,12 @@ class Commands:
 
     def _asked_for(self, command: str) -> list[str]:
         """What the form of a command asks for, at each provider that has an account, and whether it has to wait."""
-        variants = dict.fromkeys(account.provider for account in self._front.accounts_for(command))
+        accounts = self._front.accounts_for(command)
+        variants = dict.fromkeys(account.provider for account in accounts)
         lines: list[str] = []
+        if len(accounts) > 1:
+            names = ", ".join(code(account.name) for account in accounts)
+            lines.append(f"Accounts: {names}. Type one of these names with the command, or choose in the form.")
         for provider in variants:
             action = self._front.catalogue.action(command, provider)
             if action is None:
@@ -292,11 +325,14 @@ class Commands:
         return "no account for it" if self._front.catalogue.commands(noun) else "not built yet"
 
     async def _jobs(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
+        if words:
+            raise Sorry(f"/postroom jobs takes no words, so “{clip(' '.join(words), 100)}” was not used.")
         await ack()
         self._front.later(body, self._tell_jobs(body))
 
     async def _tell_jobs(self, body: Body) -> None:
-        waiting = await self._front.requests.open_requests()
+        asker, known = self._front.asker(body), self._front.questions.may_know
+        waiting = [one for one in await self._front.requests.open_requests() if await known(one, asker)]
         if not waiting:
             await self._front.tell(body, "Nothing is waiting and nothing is under way.")
             return
@@ -309,6 +345,17 @@ class Commands:
         headline = escape(clip(self._front.messages.headline(request), 150))
         status = self._front.messages.status(request).replace("\n", " ")
         return f"*{headline}* · {person(request.requester)} in {place(request.channel)}\n{status}"
+
+
+def _named(accounts: list[Account], words: list[str]) -> tuple[Account | None, list[str]]:
+    """The account that is meant: the only one there is, or the one that a word names; and the words without that."""
+    if len(accounts) == 1:
+        return accounts[0], words
+    names = {account.name.lower(): account for account in accounts}
+    found = [word for word in words if word.lower() in names]
+    if len(found) != 1:
+        return None, words
+    return names[found[0].lower()], [word for word in words if word != found[0]]
 
 
 def _words(text: str) -> list[str]:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from handlers.requests import Sorry
+from handlers.requests import SEEN, NotAllowed, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers
 from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
+from handlers.slack.digest import DigestCommands
 from handlers.slack.front import Body, Front
-from storage.records import Verdict
+from handlers.slack.messages import total
+from storage.records import Request, Verdict
 
 OLD_BUTTON = "This button is from another version of Postroom and does nothing any more. Nothing was changed."
 
+_DECIDE_AT_ONCE = frozenset(
+    {"approve", "stop", "cancel", "settle_happened", "settle_did_not", "settle_again", "settle_wait"}
+)
+"""What changes a request without a form of its own: a card that only its reader sees is then drawn anew."""
+
+Values = Mapping[str, Any]
+"""What was put into a form, `view.state.values`."""
 OnClick = Callable[[AsyncAck, Body, str], Awaitable[None]]
+OnSent = Callable[[str, str, str, Values], Awaitable[None]]
+"""Does what a form asks for, with the request's id, who sent it, the fingerprint they saw, and what they put in."""
 
 
 class Decisions:
@@ -25,12 +39,18 @@ class Decisions:
     def __init__(self, front: Front, commands: Commands, asking: Asking, answers: Answers) -> None:
         self._front = front
         self._asking = asking
+        self._digest = DigestCommands(front)
         self._buttons: Mapping[str, OnClick] = {
             "approve": self._approve,
             "deny": self._ask_why_not,
+            "ask": self._ask_back,
+            "choose": self._choose,
+            "run_now": self._run_now,
+            "stop": self._stop,
             "cancel": self._cancel,
             "settle_happened": self._settle("happened"),
             "settle_did_not": self._settle("did_not"),
+            "settle_again": self._settle("again"),
             "settle_wait": self._settle("wait"),
             "catalogue": commands.catalogue,
             "pick": commands.pick,
@@ -39,6 +59,7 @@ class Decisions:
             "page": answers.page,
             "again": commands.again,
             "take": commands.take,
+            "look": self._digest.look,
         }
 
     async def on_click(self, ack: AsyncAck, body: Body) -> None:
@@ -46,17 +67,34 @@ class Decisions:
         actions = body.get("actions") or [{}]
         name = str(actions[0].get("action_id", "")).partition(":")[0]
         value = actions[0].get("value")
+        if name == "more":  # what is rarely wanted is in a menu, each entry named like a button
+            option = actions[0].get("selected_option")
+            name, _, value = str(option.get("value") if isinstance(option, dict) else "").partition(":")
         button = self._buttons.get(name)
         try:
             if button is None or not isinstance(value, str):
-                if actions[0].get("type") == "button":
+                if actions[0].get("type") in ("button", "overflow"):
                     raise Sorry(OLD_BUTTON)
                 await self._on_input(ack, body, str(actions[0].get("block_id", "")))
                 return
             await button(ack, body, value)
+            if name in _DECIDE_AT_ONCE and (body.get("container") or {}).get("is_ephemeral"):
+                self._front.later(body, self._digest.again(body, value.partition(":")[0]))
         except Sorry as sorry:
+            if button is not None and isinstance(value, str):
+                await self._refused(body, name, value.partition(":")[0], sorry)
             await ack()
             self._front.background.spawn(self._front.answer(body, sorry))
+
+    async def _refused(self, body: Body, what: str, request_id: str, sorry: Sorry) -> None:
+        """A click on a request that came to nothing, too late or on an old card: the audit has it, and why."""
+        if isinstance(sorry, NotAllowed):
+            return  # it is there already
+        by = str((body.get("user") or {}).get("id") or "")
+        with contextlib.suppress(Sorry):  # what is no request has no audit
+            request = await self._front.requests.found(request_id)
+            why = sorry.sentence.replace("{who}", sorry.who)
+            await self._front.requests.refused_click(request.id, by, what, why)
 
     async def _on_input(self, ack: AsyncAck, body: Body, block_id: str) -> None:
         """An input tells of its change: only the account's changes the form; the others are read when it is sent."""
@@ -67,44 +105,124 @@ class Decisions:
 
     async def _approve(self, ack: AsyncAck, body: Body, value: str) -> None:
         request_id, _, seen = value.partition(":")
-        await self._front.requests.decide(request_id, self._front.asker(body).user, Verdict.APPROVE, seen=seen)
+        by = self._front.asker(body).user
+        await self._front.approvals.decide(request_id, by, Verdict.APPROVE, seen=seen, click=_name_of(body))
         await ack()
+
+    # What opens a form: whoever may not send it does not get to see it.
 
     async def _ask_why_not(self, ack: AsyncAck, body: Body, value: str) -> None:
-        request_id, _, seen = value.partition(":")
-        request = await self._front.requests.deciding(request_id, self._front.asker(body).user, seen=seen)
-        await ack()
-        view = forms.deny(request_id, seen, self._front.messages.headline(request))
+        request, seen = await self._deciding(body, value)
+        await self._opens(ack, body, forms.deny(request.id, seen, self._front.messages.headline(request)))
 
-        async def ask() -> None:
+    async def _ask_back(self, ack: AsyncAck, body: Body, value: str) -> None:
+        request, seen = await self._deciding(body, value)
+        await self._opens(ack, body, forms.question(request.id, seen, self._front.messages.headline(request)))
+
+    async def _choose(self, ack: AsyncAck, body: Body, value: str) -> None:
+        request, seen = await self._deciding(body, value, says_yes=True)
+        action = self._front.requests.action_of(request)
+        if action.divisible() is None:
+            raise Sorry("This request cannot be taken apart. Nothing was changed.")
+        quote = self._front.requests.quote_of(request)
+        await self._opens(ack, body, forms.choose_items(request.id, seen, action, quote))
+
+    async def _run_now(self, ack: AsyncAck, body: Body, value: str) -> None:
+        request_id, _, seen = value.partition(":")
+        request = await self._front.approvals.breaking_glass(request_id, self._front.asker(body).user, seen=seen)
+        headline = self._front.messages.headline(request)
+        await self._opens(ack, body, forms.run_now(request.id, seen, headline, total(request.quote)))
+
+    async def _deciding(self, body: Body, value: str, *, says_yes: bool = False) -> tuple[Request, str]:
+        request_id, _, seen = value.partition(":")
+        by = self._front.asker(body).user
+        return await self._front.approvals.deciding(request_id, by, seen=seen, says_yes=says_yes), seen
+
+    async def _opens(self, ack: AsyncAck, body: Body, view: forms.View) -> None:
+        await ack()
+
+        async def show() -> None:
             await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
-        self._front.later(body, ask())
+        self._front.later(body, show())
+
+    # The forms themselves: each carries the request and the fingerprint of what its sender saw.
 
     async def on_deny(self, ack: AsyncAck, body: Body) -> None:
         """The reason for a denial was sent."""
+
+        async def deny(request_id: str, by: str, seen: str, values: Values) -> None:
+            reason = forms.reason_of(values)
+            click = _name_of(body)
+            await self._front.approvals.decide(request_id, by, Verdict.DENY, seen=seen, reason=reason, click=click)
+
+        await self._sent(ack, body, deny, "Not denied")
+
+    async def on_question(self, ack: AsyncAck, body: Body) -> None:
+        """A question was sent, for the thread."""
+
+        async def ask(request_id: str, by: str, seen: str, values: Values) -> None:
+            await self._front.approvals.ask_back(request_id, by, forms.question_of(values), seen=seen)
+
+        await self._sent(ack, body, ask, "Not asked")
+
+    async def on_items(self, ack: AsyncAck, body: Body) -> None:
+        """It was chosen what of it is approved."""
+
+        async def approve(request_id: str, by: str, seen: str, values: Values) -> None:
+            # What is numbered here is what the fingerprint is of; of anything else, none is taken.
+            request = await self._front.approvals.deciding(request_id, by, seen=seen)
+            subjects = self._front.requests.action_of(request).subjects()
+            chosen = forms.chosen_items(values, len(subjects))
+            out = [name for number, name in enumerate(subjects) if number not in chosen]
+            click = _name_of(body)
+            await self._front.approvals.decide(request_id, by, Verdict.APPROVE, seen=seen, without=out, click=click)
+
+        await self._sent(ack, body, approve, "Not approved")
+
+    async def on_run_now(self, ack: AsyncAck, body: Body) -> None:
+        """The reason was sent why it cannot wait for its approval."""
+
+        async def run(request_id: str, by: str, seen: str, values: Values) -> None:
+            reason, click = forms.urgency_of(values), _name_of(body)
+            await self._front.approvals.break_glass(request_id, by, reason, seen=seen, click=click)
+
+        await self._sent(ack, body, run, "Not run")
+
+    async def _sent(self, ack: AsyncAck, body: Body, work: OnSent, not_done: str) -> None:
         view = body["view"]
         request_id, _, seen = str(view.get("private_metadata") or "").partition(":")
+        state = view.get("state")
+        values = state.get("values") if isinstance(state, dict) else None
         try:
-            asker = self._front.asker(body)
-            values = (view.get("state") or {}).get("values") or {}
-            reason = forms.reason_of(values)
-            await self._front.requests.decide(request_id, asker.user, Verdict.DENY, seen=seen, reason=reason)
+            by = self._front.asker(body).user
+            await work(request_id, by, seen, values if isinstance(values, dict) else {})
         except forms.FormError as error:
             await ack(response_action="errors", errors=error.errors)
         except Sorry as sorry:
+            await self._refused(body, str(view.get("callback_id") or ""), request_id, sorry)
             sentence = await self._front.named(sorry)
-            await ack(response_action="update", view=forms.notice("Not denied", sentence))
+            await ack(response_action="update", view=forms.notice(not_done, sentence))
         else:
             await ack()
 
+    async def _stop(self, ack: AsyncAck, body: Body, value: str) -> None:
+        await self._front.approvals.stop(value, self._front.asker(body).user)
+        await ack()
+
     async def _cancel(self, ack: AsyncAck, body: Body, value: str) -> None:
-        await self._front.requests.cancel(value, self._front.asker(body).user)
+        await self._front.approvals.cancel(value, self._front.asker(body).user)
         await ack()
 
     def _settle(self, answer: str) -> OnClick:
         async def settle(ack: AsyncAck, body: Body, value: str) -> None:
-            await self._front.requests.settle(value, self._front.asker(body).user, answer)
+            request_id, _, seen = value.partition(":")
+            await self._front.requests.settle(request_id, self._front.asker(body).user, answer, seen=seen)
             await ack()
 
         return settle
+
+
+def _name_of(body: Body) -> str:
+    """What tells this click from every other one, also of the same person on the same button."""
+    return sha256(str(body.get("trigger_id") or "").encode(errors="replace")).hexdigest()[:SEEN]

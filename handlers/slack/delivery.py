@@ -15,9 +15,11 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from structlog.contextvars import bind_contextvars
 
 from handlers.slack.front import slack_error
 from handlers.slack.messages import Messages, Rendered
+from handlers.slack.words import is_person
 from providers.accounts import Clock
 from storage.records import MessageKind, NewMessage
 from storage.store import Owed, Store
@@ -30,19 +32,21 @@ METADATA = "postroom_message"
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 60.0
 """Somebody may be waiting: after the bot was invited to a channel, what is owed there comes within a minute."""
+TOO_FAR = timedelta(minutes=10)
+"""No channel is left alone for longer, whatever Slack says: then it is asked again."""
 LOOK_BACK = timedelta(minutes=10)
 """How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
 LOOK_PAGES = 20
+COPY_TRIES = 3
+"""How often a card in person is tried that Slack does not take: the person has left, or is a bot."""
 LEASE = timedelta(seconds=60)
 PATIENCE = 45.0
 """Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
-_TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
-_MAYBE_DONE = frozenset(
-    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"}
-)
+TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
+MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,12 @@ class Pace:
 
 DEFAULT_PACE = Pace()
 """About what Slack takes of one app in one channel, before it answers 429."""
+
+
+_SAID_ONCE = (MessageKind.NOTE, MessageKind.CALL)
+"""Below another message, and never changed."""
+_STORY = (MessageKind.PARENT, MessageKind.NOTE)
+"""What is for whoever asked, where they asked."""
 
 
 class Channels:
@@ -77,8 +87,9 @@ class Channels:
 
     def closed(self, now: datetime) -> dict[str, datetime]:
         """The channels that take nothing now, each with the moment from which it does."""
-        self._even_at = {channel: at for channel, at in self._even_at.items() if at > now}
-        self._told_to_wait = {channel: at for channel, at in self._told_to_wait.items() if at > now}
+        # What is further away than it can be was noted before the clock was set back.
+        self._even_at = {channel: at for channel, at in self._even_at.items() if now < at <= now + TOO_FAR}
+        self._told_to_wait = {channel: at for channel, at in self._told_to_wait.items() if now < at <= now + TOO_FAR}
         closed = {channel: at - self._ahead for channel, at in self._even_at.items() if at - self._ahead > now}
         for channel, until in self._told_to_wait.items():
             closed[channel] = max(until, closed.get(channel, until))
@@ -124,9 +135,10 @@ class Delivery:
 
     async def _deliver_one(self, owed: Owed) -> None:
         message = owed.message
+        bind_contextvars(request_id=message.request_id)  # this task is about no other
         try:
             async with asyncio.timeout(PATIENCE):
-                place = await self._put(owed, self._messages.render(message, owed.request))
+                place = await self._put(owed, self._messages.render(owed))
         except SlackApiError as error:
             await self._refused(owed, error)
         except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
@@ -144,7 +156,7 @@ class Delivery:
         place = _Place(message.posted_in, message.ts) if message.ts else None
         if place is None and owed.begun_before:
             place = await self._find(owed)
-            if place is not None and message.kind is MessageKind.NOTE:
+            if place is not None and message.kind in _SAID_ONCE:
                 return place  # a note never changes: it is there, so it was said
         if place is not None:
             await self._update(place, shown)
@@ -152,7 +164,7 @@ class Delivery:
         return await self._post(owed, shown)
 
     async def _post(self, owed: Owed, shown: Rendered) -> _Place:
-        thread = owed.parent if owed.message.kind is MessageKind.NOTE else None
+        thread = owed.parent if owed.message.kind in _SAID_ONCE else None
         arguments: dict[str, Any] = {
             "channel": thread.posted_in if thread is not None else owed.message.channel,
             "text": shown.text,
@@ -164,7 +176,7 @@ class Delivery:
         try:
             answer = await self._client.chat_postMessage(blocks=shown.blocks, **arguments)
         except SlackApiError as error:
-            if slack_error(error) not in _TOO_RICH:
+            if slack_error(error) not in TOO_RICH:
                 raise
             log.error("blocks_refused", message_id=owed.message.id, error=slack_error(error))
             answer = await self._client.chat_postMessage(**arguments)
@@ -174,7 +186,7 @@ class Delivery:
         try:
             await self._client.chat_update(channel=place.channel, ts=place.ts, text=shown.text, blocks=shown.blocks)
         except SlackApiError as error:
-            if slack_error(error) not in _TOO_RICH:
+            if slack_error(error) not in TOO_RICH:
                 raise
             log.error("blocks_refused", ts=place.ts, error=slack_error(error))
             await self._client.chat_update(channel=place.channel, ts=place.ts, text=shown.text)
@@ -182,31 +194,15 @@ class Delivery:
     async def _find(self, owed: Owed) -> _Place | None:
         """Look whether an earlier attempt posted the message after all."""
         message = owed.message
-        thread = owed.parent if message.kind is MessageKind.NOTE else None
+        thread = owed.parent if message.kind in _SAID_ONCE else None
         channel = thread.posted_in if thread is not None else message.channel
-        if channel.startswith("U"):
+        if is_person(channel):
             opened = await self._client.conversations_open(users=channel)
             channel = str(opened["channel"]["id"])
-        arguments: dict[str, Any] = {
-            "channel": channel,
-            "oldest": f"{(message.created_at - LOOK_BACK).timestamp():.6f}",
-            "include_all_metadata": True,
-            "limit": 200,
-        }
-        cursor = ""
-        for _ in range(LOOK_PAGES):
-            if thread is not None:
-                page = await self._client.conversations_replies(ts=thread.ts, cursor=cursor, **arguments)
-            else:
-                page = await self._client.conversations_history(cursor=cursor, **arguments)
-            for posted in page.get("messages") or []:
-                metadata = posted.get("metadata") or {}
-                if (metadata.get("event_payload") or {}).get("id") == message.id:
-                    return _Place(channel, str(posted["ts"]))
-            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
-                return None
-        return None
+        ts = await find_posted(
+            self._client, message.id, channel, since=message.created_at, thread_ts=thread.ts if thread else ""
+        )
+        return None if ts is None else _Place(channel, ts)
 
     async def _refused(self, owed: Owed, error: SlackApiError) -> None:
         message, word = owed.message, slack_error(error)
@@ -215,15 +211,30 @@ class Delivery:
         elif word in _GONE and message.ts:
             log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
             await self._store.message_postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
-        elif word in _NO_WAY_IN and message.kind is not MessageKind.CARD and not message.channel.startswith("U"):
+        elif word in _NO_WAY_IN and message.kind in _STORY and not is_person(message.channel):
             # Postroom is not, or no longer, a member there: the story is then told to the asker in person.
             log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)
             await self._store.move_thread(message.request_id, owed.request.requester, self._clock.now())
         else:
-            maybe = word in _MAYBE_DONE or error.response.status_code >= 500
+            maybe = word in MAYBE_DONE or error.response.status_code >= 500
+            if message.kind is MessageKind.CARD and is_person(message.channel) and not maybe:
+                await self._copy_refused(owed, error)
+                return
             if message.kind is MessageKind.CARD and not message.ts and not maybe:
                 await self._tell_thread(owed, word)
             await self._later(owed, error, maybe_posted=owed.begun_before or maybe)
+
+    async def _copy_refused(self, owed: Owed, error: SlackApiError) -> None:
+        """Somebody's own copy of a card is a kindness: the card itself is in the channel, so it may be missing."""
+        message = owed.message
+        if message.attempts < COPY_TRIES:
+            await self._later(owed, error, maybe_posted=owed.begun_before)
+            return
+        log.warning(
+            "copy_given_up", message_id=message.id, request_id=message.request_id, user=message.channel,
+            error=slack_error(error),
+        )  # fmt: skip
+        await self._store.message_sent(message, ts=message.ts, posted_in=message.posted_in)
 
     async def _tell_thread(self, owed: Owed, word: str) -> None:
         """Say in the thread, once, that nobody can see the card."""
@@ -238,7 +249,7 @@ class Delivery:
             seconds = float(error.response.headers.get("Retry-After", FIRST_RETRY))
         except (TypeError, ValueError):
             seconds = FIRST_RETRY
-        until = self._clock.now() + timedelta(seconds=seconds)
+        until = self._clock.now() + min(timedelta(seconds=seconds), TOO_FAR)
         self._channels.close(message.posted_in or message.channel, until)
         log.info("slack_rate_limited", channel=message.channel, seconds=seconds)
         await self._store.message_postponed(message, due_at=until, maybe_posted=owed.begun_before)
@@ -256,3 +267,32 @@ class Delivery:
         )
         due = self._clock.now() + timedelta(seconds=seconds)
         await self._store.message_postponed(message, due_at=due, maybe_posted=maybe_posted)
+
+
+async def find_posted(
+    client: AsyncWebClient, message_id: str, channel: str, *, since: datetime, thread_ts: str = ""
+) -> str | None:
+    """The ts of our message with this id in its metadata, posted in a channel or thread `since` then; None: not there.
+
+    Raises what the client raises: then nobody knows.
+    """
+    arguments: dict[str, Any] = {
+        "channel": channel,
+        "oldest": f"{(since - LOOK_BACK).timestamp():.6f}",
+        "include_all_metadata": True,
+        "limit": 200,
+    }
+    cursor = ""
+    for _ in range(LOOK_PAGES):
+        if thread_ts:
+            page = await client.conversations_replies(ts=thread_ts, cursor=cursor, **arguments)
+        else:
+            page = await client.conversations_history(cursor=cursor, **arguments)
+        for posted in page.get("messages") or []:
+            metadata = posted.get("metadata") or {}
+            if (metadata.get("event_payload") or {}).get("id") == message_id:
+                return str(posted["ts"])
+        cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+        if not cursor:
+            return None
+    return None

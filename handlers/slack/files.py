@@ -17,7 +17,7 @@ from yarl import URL
 
 from handlers.slack.forms import Attached, FormError, file_block
 from handlers.slack.front import slack_error
-from providers.files import MOST_BYTES, lines_of, too_big
+from providers.files import Wanted, lines_of, too_big
 from providers.xlsx import Unreadable
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,7 @@ PATIENCE = 2.0
 """Seconds for fetching and reading: Slack takes an answer to a form within three."""
 
 _AWAY = "Slack did not hand over the file just now. Send the form again, or paste the lines instead."
+_TOO_SLOW = "Reading the file takes longer than Slack waits for an answer. Send the form again, or split the file."
 _CLOSED = (
     "Slack did not let Postroom read the file. Paste the lines instead, and tell whoever runs Postroom: "
     "“postroom doctor” says what is wrong."
@@ -47,17 +48,20 @@ class Files:
         """The lines that the files stand for, by field. Raises FormError with a sentence under each bad file."""
         lines: dict[str, list[str]] = {}
         wrong: dict[str, str] = {}
+        came: set[str] = set()
         try:
             async with asyncio.timeout(PATIENCE):
                 for name, file in attached.items():
                     try:
-                        content = await self._fetched(file.file)
+                        content = await self._fetched(file.file, file.wanted)
+                        came.add(name)
                         # In a thread, so that whoever else writes to us meanwhile is answered.
                         lines[name] = await asyncio.to_thread(lines_of, content, file.wanted)
                     except Unreadable as unreadable:
                         wrong[name] = unreadable.sentence
         except TimeoutError:
-            wrong |= {name: _AWAY for name in attached if name not in lines and name not in wrong}
+            late = [name for name in attached if name not in lines and name not in wrong]
+            wrong |= {name: _TOO_SLOW if name in came else _AWAY for name in late}
         if wrong:
             raise FormError({file_block(name): f"{sentence} Nothing was asked." for name, sentence in wrong.items()})
         return lines
@@ -70,16 +74,16 @@ class Files:
             return None
         return url if (url.scheme, url.host, url.port) in self._ours else None
 
-    async def _fetched(self, file: Mapping[str, Any]) -> bytes:
+    async def _fetched(self, file: Mapping[str, Any], wanted: Wanted) -> bytes:
         """What is in a file, in bytes. Raises Unreadable, or TimeoutError from around it."""
         try:
             if not file.get("url_private_download"):  # where Slack sends no more than the id
                 found = (await self._client.files_info(file=str(file.get("id") or ""))).get("file")
                 file = found if isinstance(found, dict) else {}
             size = file.get("size")
-            if isinstance(size, int) and size > MOST_BYTES:
-                raise too_big(size)
-            return await self._download(str(file.get("url_private_download") or ""))
+            if isinstance(size, int) and size > wanted.most_bytes:
+                raise too_big(size, wanted)
+            return await self._download(str(file.get("url_private_download") or ""), wanted)
         except SlackApiError as error:
             log.warning("file_not_read", why=slack_error(error))
             raise Unreadable(_CLOSED) from None
@@ -87,7 +91,7 @@ class Files:
             log.warning("file_not_read", why=slack_error(error))
             raise Unreadable(_AWAY) from None
 
-    async def _download(self, address: str) -> bytes:
+    async def _download(self, address: str, wanted: Wanted) -> bytes:
         """The token goes to Slack's own hosts and nowhere else, so no redirection is followed."""
         url = self.slacks(address)
         if url is None:
@@ -105,6 +109,6 @@ class Files:
             content = bytearray()
             async for chunk in answer.content.iter_any():
                 content += chunk
-                if len(content) > MOST_BYTES:
-                    raise too_big(max(len(content), answer.content_length or 0))
+                if len(content) > wanted.most_bytes:
+                    raise too_big(max(len(content), answer.content_length or 0), wanted)
             return bytes(content)

@@ -9,23 +9,23 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_origin
 
 import slackblocks as sb
 from pydantic import BeforeValidator, HttpUrl, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from handlers.policy import needs_decision
+from handlers.policy import Policy, Ruling
+from handlers.slack.approving import Budgets, budget_lines, by_rule, who_will_decide
 from handlers.slack.messages import quote_lines, total
-from handlers.slack.words import clip, either, escape, paragraphs, plain, quoted, section, small, whoever
+from handlers.slack.words import clip, escape, money, paragraphs, plain, quoted, section, small
 from providers.accounts import Account
-from providers.action import Action, Effect, Quote
+from providers.action import Action, Effect, Quote, bare, choices_of
 from providers.files import FILE_TYPES, Wanted, wanted_of
 
 VALUE = "value"
@@ -88,12 +88,11 @@ def form(
     """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text.
 
     With `accounts_differ` Slack tells when another account is chosen, because its provider asks for other things;
-    `aside` is what the form carries along for that, without showing it (`set_aside`).
+    `aside` is what the form carries along for that, without showing it (`set_aside`, `words_aside`).
     """
     values = values or {}
     blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
-    chosen = account or (accounts[0].name if accounts_differ else "")
-    blocks.append(_account_input(accounts, chosen, tells=accounts_differ))
+    blocks.append(_account_input(accounts, account, tells=accounts_differ))
     for name, field in fields_of(action):
         blocks.extend(_inputs(name, field, values.get(name)))
     if action.may_need_decision():
@@ -127,7 +126,7 @@ def set_aside(
     """
     labels = {name: label_of(name, field) for one in variants.values() for name, field in fields_of(one)}
     secret = {
-        name for one in variants.values() for name, field in fields_of(one) if _bare(field.annotation) is SecretStr
+        name for one in variants.values() for name, field in fields_of(one) if bare(field.annotation) is SecretStr
     }
     shown = {name: _state(values, name) for name in values if name != "account"}
     own = {block for name, _ in fields_of(action) for block in (name, file_block(name))}
@@ -136,12 +135,28 @@ def set_aside(
         name: said for name, said in ({**before, **shown}).items() if name not in own and said not in (None, "", [])
     }
     lost = [name for name in left if name in secret or name.removesuffix(".file") != name]
-    aside = {name: said for name, said in left.items() if name not in lost}
+    aside, too_long = _that_fits({name: said for name, said in left.items() if name not in lost})
+    return aside, [labels.get(name.removesuffix(".file"), "Reason") for name in (*lost, *too_long)]
+
+
+def words_aside(variants: Mapping[str, type[Action]], action: type[Action], words: Sequence[str]) -> dict[str, Any]:
+    """What the words after a command fill in at other providers, to be carried along by the form of `action`.
+
+    Where they are too long for that, they stand in this form alone; `set_aside` tells when they are lost.
+    """
+    own = {name for name, _ in fields_of(action)}
+    filled = {name: said for one in variants.values() for name, said in one.prefill(words).items() if name not in own}
+    return _that_fits(filled)[0]
+
+
+def _that_fits(aside: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What a modal can carry along, and the names of what is too long for that."""
+    lost: list[str] = []
     while len(json.dumps(aside)) > LONGEST_METADATA - 100:
         longest = max(aside, key=lambda name: len(json.dumps(aside[name])))
         lost.append(longest)
         del aside[longest]
-    return aside, [labels.get(name.removesuffix(".file"), "Reason") for name in lost]
+    return aside, lost
 
 
 def brought_back(
@@ -156,7 +171,7 @@ def brought_back(
     for name, field in fields_of(action):
         if name in values:
             continue
-        is_box = _bare(field.annotation) is bool
+        is_box = bare(field.annotation) is bool
         if name in aside:
             typed[name] = bool(aside[name]) if is_box else _in_lines(field, aside[name])
         elif is_box:
@@ -206,8 +221,8 @@ def account_of(accounts: Sequence[Account], values: Mapping[str, Any]) -> str:
 def action_of(
     variants: Mapping[str, type[Action]], accounts: Sequence[Account], values: Mapping[str, Any]
 ) -> type[Action]:
-    """The action of the chosen account's provider; as long as none is chosen, any of them."""
-    chosen = _chosen(accounts, values)
+    """The action of the chosen account's provider; as long as none is chosen, that of the first, whose form it is."""
+    chosen = _chosen(accounts, values) or next(iter(accounts), None)
     return variants[chosen.provider] if chosen else next(iter(variants.values()))
 
 
@@ -241,7 +256,7 @@ def typed_values(
     typed: dict[str, Any] = {}
     for name, field in fields_of(action):
         value = _state(values, name)
-        if _bare(field.annotation) is bool:
+        if bare(field.annotation) is bool:
             value = bool(value)
         if value is not None:
             typed[name] = _in_lines(field, value)
@@ -257,15 +272,6 @@ def from_words(action: type[Action], words: Sequence[str]) -> Action:
         return action.model_validate(given)
     except ValidationError as error:
         raise FormError(_sentences(error)) from None
-
-
-def takes(action: type[Action], words: Sequence[str]) -> bool:
-    """Whether the fields that the words after a command fill in are all right; what is still empty does not count."""
-    try:
-        from_words(action, words)
-    except FormError as error:
-        return not error.errors.keys() & action.prefill(words).keys()
-    return True
 
 
 def fields_of(action: type[Action]) -> list[tuple[str, FieldInfo]]:
@@ -290,11 +296,14 @@ def review(
     account: str,
     reason: str,
     quote: Quote | None,
-    approvers: Sequence[str],
+    ruling: Ruling | None,
+    policy: Policy,
+    budgets: Budgets = (),
 ) -> View:
     """What will be asked, at what price, and of whom: the last look before it is sent.
 
-    `seen` is the beginning of the draft's fingerprint: confirming confirms this and nothing else.
+    `seen` is the beginning of the draft's fingerprint: confirming confirms this and nothing else. `ruling` says who
+    decides it, None where nobody has to; `budgets` are those that would count it.
     """
     blocks: list[sb.Block] = [
         section(f"*{escape(clip(action.headline(), 200))}* · account `{escape(account)}`"),
@@ -305,11 +314,12 @@ def review(
         blocks.append(small("Postroom's price list has no price for some of this; those who decide see that too."))
     if reason:
         blocks.extend(paragraphs(["*Reason*", quoted(reason)]))
-    waits = needs_decision(action.effect, quote)
-    if waits:
-        who = either([whoever(one) for one in approvers])
-        done = "bought" if action.effect is Effect.SPEND else "done"
-        blocks.append(section(f"Nothing is {done} yet. {who} decides; if that is you, somebody else has to."))
+    blocks.extend(map(section, budget_lines(policy, budgets, is_reserved=False)))
+    waits = ruling is not None and not ruling.auto
+    if ruling is not None:
+        blocks.append(section(who_will_decide(ruling, done="bought" if action.effect is Effect.SPEND else "done")))
+    if ruling is not None and waits and (rule := by_rule(ruling)):
+        blocks.append(small(rule))
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
     submit = "Ask for approval" if waits else "Do it"
@@ -322,6 +332,11 @@ def answer(action: Action, blocks: Sequence[dict[str, Any]]) -> View:
     """The answer of a READ or REVEAL, shown where its form was."""
     view = _modal(action.title, [sb.DividerBlock()], callback_id="answer", metadata="", close="Close")
     return view | {"blocks": list(blocks)}
+
+
+def first_input(view: Mapping[str, Any]) -> str:
+    """The block id of a view's first input, under which an error can be shown; empty where it has none."""
+    return next((str(one.get("block_id")) for one in view.get("blocks") or [] if one.get("type") == "input"), "")
 
 
 def notice(title: str, sentence: str) -> View:
@@ -343,10 +358,99 @@ def deny(request_id: str, seen: str, headline: str) -> View:
 
 def reason_of(values: Mapping[str, Any]) -> str:
     """The reason typed into the deny modal. Raises FormError when there is none."""
-    reason = str(_state(values, "reason") or "").strip()
-    if not reason:
-        raise FormError({"reason": "Say why, so that the person who asked knows what to do."})
-    return clip(reason, LONGEST_REASON)
+    return _said(values, "reason", "Say why, so that the person who asked knows what to do.")
+
+
+def question(request_id: str, seen: str, headline: str) -> View:
+    """Asks somebody who may decide what they want to know first."""
+    element = sb.PlainTextInput(action_id=VALUE, multiline=True, max_length=LONGEST_REASON, focus_on_load=True)
+    hint = plain("The thread shows it to everybody. The request waits meanwhile, and you can decide at any time.", 2000)
+    blocks: list[sb.Block] = [
+        section(f"*{escape(clip(headline, 200))}*"),
+        sb.InputBlock(plain("What do you want to know?", 2000), element, block_id="question", hint=hint),
+    ]
+    metadata = f"{request_id}:{seen}"
+    return _modal("Ask a question", blocks, callback_id="question", metadata=metadata, submit="Ask", close="Back")
+
+
+def question_of(values: Mapping[str, Any]) -> str:
+    """The question that was typed. Raises FormError when there is none."""
+    return _said(values, "question", "Type what you want to know.")
+
+
+def run_now(request_id: str, seen: str, headline: str, cost: str, *, reason: str = "") -> View:
+    """Asks why a request cannot wait for its approval; it shows what is run, and its `cost` (mrkdwn)."""
+    element = sb.PlainTextInput(
+        action_id=VALUE,
+        multiline=True,
+        max_length=LONGEST_REASON,
+        focus_on_load=True,
+        initial_value=reason[:LONGEST_REASON] or None,
+    )
+    blocks: list[sb.Block] = [
+        section(f"*{escape(clip(headline, 200))}* · {cost}"),
+        section(":rotating_light: This sends it to the provider at once, although nobody has approved it."),
+        sb.InputBlock(
+            plain("Why can it not wait?", 2000),
+            element,
+            block_id="reason",
+            hint=plain("Everybody who would have decided is told, with this reason and your name.", 2000),
+        ),
+    ]
+    metadata = f"{request_id}:{seen}"
+    return _modal(
+        "Run without approval", blocks, callback_id="run_now", metadata=metadata, submit="Run now", close="Back"
+    )
+
+
+def urgency_of(values: Mapping[str, Any]) -> str:
+    """Why it cannot wait. Raises FormError when nothing was said."""
+    return _said(values, "reason", "Say why it cannot wait: everybody will read it.")
+
+
+def choose_items(request_id: str, seen: str, action: Action, quote: Quote | None) -> View:
+    """Asks which of the things that a request is about are approved; at first all of them are chosen."""
+    prices: dict[str, list[Decimal | None]] = {}
+    for line in quote.lines if quote is not None else ():
+        prices.setdefault(line.subject, []).append(line.price)
+    options: list[sb.Option] = []
+    for number, name in enumerate(action.subjects()[: MOST_CHECKBOXES * (MOST_BLOCKS - 2)]):
+        priced = prices.get(name, [None])
+        known = [price for price in priced if price is not None]
+        cost = sum(known, Decimal(0)) if len(known) == len(priced) else None
+        price = money(cost, quote.currency if quote is not None else "")
+        options.append(sb.Option(plain(f"{clip(name, 50)} · {price}", 75), str(number)))
+    groups = [options[start : start + MOST_CHECKBOXES] for start in range(0, len(options), MOST_CHECKBOXES)]
+    blocks: list[sb.Block] = [
+        section(f"*{escape(clip(action.headline(), 200))}* · {total(quote)}"),
+        small("Uncheck what is not to be had. The rest is approved, and its card shows what that costs."),
+    ]
+    for number, group in enumerate(groups):
+        first = number * MOST_CHECKBOXES + 1
+        label = "Approved" if len(groups) == 1 else f"Approved, {first} to {first + len(group) - 1}"
+        boxes = sb.CheckboxGroup(action_id=VALUE, options=group, initial_options=group)
+        blocks.append(sb.InputBlock(plain(label, 2000), boxes, block_id=f"items:{number}", optional=True))
+    metadata = f"{request_id}:{seen}"
+    return _modal("Choose items", blocks, callback_id="items", metadata=metadata, submit="Approve these", close="Back")
+
+
+def chosen_items(values: Mapping[str, Any], count: int) -> set[int]:
+    """The numbers of the things that were left chosen, of `count`. Raises FormError when none were, or others."""
+    boxes = [_state(values, block) for block in values if block.startswith("items:")]
+    chosen = [str(one) for group in boxes if isinstance(group, list) for one in group]
+    numbers = {int(one) for one in chosen if re.fullmatch(r"[0-9]{1,6}", one, re.ASCII)}
+    if not numbers or max(numbers) >= count:
+        raise FormError({"items:0": "Choose at least one. To refuse all of it, deny the request instead."})
+    # What had no room in the form could not be taken out, so it stays.
+    return numbers | set(range(MOST_CHECKBOXES * (MOST_BLOCKS - 2), count))
+
+
+def _said(values: Mapping[str, Any], block: str, otherwise: str) -> str:
+    """What was typed into a text input that has to be filled in. Raises FormError, with that sentence, if it is not."""
+    said = str(_state(values, block) or "").strip()
+    if not said:
+        raise FormError({block: otherwise})
+    return clip(said, LONGEST_REASON)
 
 
 def picker(title: str, actions: Sequence[type[Action]], channel: str) -> View:
@@ -391,7 +495,8 @@ def _account_input(accounts: Sequence[Account], chosen: str, *, tells: bool) -> 
     if initial is None and len(options) == 1:
         initial = options[0]
     menu = sb.StaticSelectMenu(action_id=VALUE, options=options, initial_option=initial)
-    return sb.InputBlock(plain("Account", 2000), menu, block_id="account", dispatch_action=tells)
+    hint = plain("Choose this first: what the form asks for depends on it.", 2000) if tells and not initial else None
+    return sb.InputBlock(plain("Account", 2000), menu, block_id="account", dispatch_action=tells, hint=hint)
 
 
 def _reason_input(reason: str) -> sb.InputBlock:
@@ -464,11 +569,12 @@ def _beside_files(
 
 
 def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
-    kind = _bare(field.annotation)
+    kind = bare(field.annotation)
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     value = default if value is None else value
     # A box left empty says no. A choice with a default has to be one of them, or the default would come back.
-    optional = kind is bool or (not field.is_required() and (_choices(kind) is None or default is None))
+    is_choice = bool(choices_of(field)) and get_origin(kind) not in (list, tuple)
+    optional = kind is bool or (not field.is_required() and (not is_choice or default is None))
     again = AGAIN if kind is SecretStr and value else ""
     said = " ".join(filter(None, [again, field.description, ABOUT_SECRETS if kind is SecretStr else ""]))
     hint = plain(said, 2000) if said else None
@@ -478,14 +584,9 @@ def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
 
 def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    given = extra.get("choices")
-    words = given if isinstance(given, dict) else {}
-    choices = _choices(kind)
-    if choices is not None:
-        return _choice(choices, words, value)
-    origin, inner = get_origin(kind), [_bare(one) for one in get_args(kind)]
-    if origin in (list, tuple) and inner and (several := _choices(inner[0])) is not None:
-        return _choices_of(several, words, value or ())
+    is_list, choices = get_origin(kind) in (list, tuple), choices_of(field)
+    if choices:
+        return _several(choices, value or ()) if is_list else _one(choices, value)
     if kind is bool:
         option = sb.Option(plain("Yes", 75), "yes")
         return sb.CheckboxGroup(action_id=VALUE, options=[option], initial_options=[option] if value else None)
@@ -505,7 +606,7 @@ def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
         return sb.EmailInput(action_id=VALUE, initial_value=text)
     if kind is HttpUrl:
         return sb.URLInput(action_id=VALUE, initial_value=text)
-    if origin in (list, tuple):
+    if is_list:
         lines = value if isinstance(value, str) else "\n".join(str(one) for one in value or ())
         return _text(lines, multiline=True)
     return _text(text, multiline=bool(extra.get("multiline")))
@@ -523,46 +624,27 @@ def _figure(typed: str | None, *, whole: bool) -> str | None:
     return typed if typed and re.fullmatch(figure, typed, flags=re.ASCII) else None
 
 
-def _choice(choices: Mapping[str, str], words: Mapping[str, Any], value: Any) -> sb.Element:
-    options = [sb.Option(plain(str(words.get(key, said)), 75), key) for key, said in choices.items()]
+def _one(choices: Mapping[str, str], value: Any) -> sb.Element:
+    options = [sb.Option(plain(said, 75), key) for key, said in choices.items()]
     initial = next((option for option in options if option.value == _plain_value(value)), None)
     if len(options) <= MOST_RADIO:
         return sb.RadioButtonGroup(VALUE, options, initial_option=initial)
     return sb.StaticSelectMenu(action_id=VALUE, options=options[:100], initial_option=initial)
 
 
-def _choices_of(choices: Mapping[str, str], words: Mapping[str, Any], values: Sequence[Any]) -> sb.Element:
+def _several(choices: Mapping[str, str], values: Sequence[Any]) -> sb.Element:
     chosen = {_plain_value(value) for value in values}
-    options = [sb.Option(plain(str(words.get(key, said)), 75), key) for key, said in choices.items()]
+    options = [sb.Option(plain(said, 75), key) for key, said in choices.items()]
     initial = [option for option in options if option.value in chosen] or None
     if len(options) <= MOST_CHECKBOXES:
         return sb.CheckboxGroup(action_id=VALUE, options=options, initial_options=initial)
     return sb.StaticMultiSelectMenu(action_id=VALUE, options=options[:100], initial_options=initial)
 
 
-def _choices(kind: Any) -> dict[str, str] | None:
-    """The choices of a Literal or Enum: value to words. None for any other type."""
-    if get_origin(kind) is Literal:
-        return {str(value): str(value).replace("_", " ").capitalize() for value in get_args(kind)}
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return {str(one.value): one.name.replace("_", " ").capitalize() for one in kind}
-    return None
-
-
-def _bare(annotation: Any) -> Any:
-    """The type itself, without Annotated and without "or None"."""
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return _bare(kinds[0]) if len(kinds) == 1 else annotation
-    return annotation
-
-
 def _in_lines(field: FieldInfo, value: Any) -> Any:
     """A text for a list is a line each, unless the field has a way of its own to cut it up."""
     cuts_itself = any(isinstance(one, BeforeValidator) for one in field.metadata)
-    if cuts_itself or not isinstance(value, str) or get_origin(_bare(field.annotation)) not in (list, tuple):
+    if cuts_itself or not isinstance(value, str) or get_origin(bare(field.annotation)) not in (list, tuple):
         return value
     return [line.strip() for line in value.splitlines() if line.strip()]
 

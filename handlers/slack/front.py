@@ -13,13 +13,17 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from handlers.approvals import Approvals
 from handlers.background import Background
+from handlers.digest import Digests
+from handlers.questions import Questions
 from handlers.requests import Asker, Requests, Sorry
 from handlers.slack.forms import notice
 from handlers.slack.messages import Messages
 from handlers.slack.words import escape, person
 from providers.accounts import Account
 from providers.catalogue import Catalogue
+from storage.sqlite import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +31,10 @@ Body = dict[str, Any]
 
 EXPIRED = "This form is from an older version of Postroom. Nothing was asked. Type the command again."
 BROKE = "Something broke in Postroom, so this was not done. Try again; if it stays like this, tell whoever runs it."
+UNSTORED = (
+    "Postroom could not write this down, so nothing was stored and nothing was done. Try again in a few minutes; if it "
+    "stays like this, tell whoever runs it: the disk may be full."
+)
 FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this from you. Nothing was changed."
 
 
@@ -38,6 +46,8 @@ class Front:
     """
 
     requests: Requests
+    approvals: Approvals
+    questions: Questions
     catalogue: Catalogue
     accounts: Mapping[str, Account]
     messages: Messages
@@ -45,6 +55,7 @@ class Front:
     lookups: Background
     client: AsyncWebClient
     team: str
+    digests: Digests
 
     def accounts_for(self, command: str) -> list[Account]:
         """The accounts of the settings that can do a command."""
@@ -182,7 +193,12 @@ class Front:
         elif is_closed(error):
             log.info("window_closed")  # whoever closed it waits for nothing any more
         else:
-            await self.tell(body, BROKE)
+            await self.tell(body, broken(error))
+
+
+def broken(error: Exception) -> str:
+    """What to tell a person whose click or command met an error that nobody expected."""
+    return UNSTORED if isinstance(error, StoreUnavailable) else BROKE
 
 
 def is_closed(error: Exception) -> bool:

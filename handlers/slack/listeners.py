@@ -6,6 +6,8 @@ cost grows with their number. A middleware of our own ends every request before 
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -13,18 +15,26 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from handlers.slack.answers import Answers
 from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
 from handlers.slack.decisions import Decisions
-from handlers.slack.forms import notice
-from handlers.slack.front import BROKE, EXPIRED, Body, Front
+from handlers.slack.digest import DigestCommands
+from handlers.slack.forms import first_input, notice
+from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, broken
 from handlers.slack.home import Home
+from storage.sqlite import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+_REQUEST = re.compile(r"(?:^|(?<=:))req_[0-9a-z]{10}(?![0-9a-z])")
+"""The id in what our buttons and forms carry: first, or after the name of an entry of a menu."""
+
 Listener = Callable[[AsyncAck, Body], Awaitable[None]]
+Acked = Callable[[str, float], None]
+"""Told of each answer to Slack: to what kind of payload, and after how many seconds."""
 
 
 class Door(AsyncMiddleware):
@@ -34,8 +44,9 @@ class Door(AsyncMiddleware):
     turns away people of any other.
     """
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, acked: Acked = lambda kind, seconds: None) -> None:
         self._front = front
+        self._acked = acked
         answers = Answers(front)
         self.asking = Asking(front, answers)
         self._commands, self._home = Commands(front, answers), Home(front)
@@ -49,6 +60,10 @@ class Door(AsyncMiddleware):
             "form": self.asking.on_form,
             "review": self.asking.on_review,
             "deny": self._decisions.on_deny,
+            "question": self._decisions.on_question,
+            "items": self._decisions.on_items,
+            "run_now": self._decisions.on_run_now,
+            "digest": DigestCommands(front).on_setup,
         }
 
     async def async_process(
@@ -58,17 +73,32 @@ class Door(AsyncMiddleware):
         resp: BoltResponse,
         next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 (Bolt calls it so)
     ) -> BoltResponse:
-        """Answer one request. What nobody here knows goes back to Bolt, which says so in the log."""
-        body, ack = req.body, req.context.ack
-        listener = self._commands.on_command if "command" in body else self._kinds.get(str(body.get("type")))
+        """Answer one request of Bolt's. What nobody here knows goes back to it, and it says so in the log."""
+        answer = await self.answer(req.body)
+        return await next() if answer is None else answer
+
+    async def answer(self, body: Body) -> BoltResponse | None:
+        """What to answer to one request of Slack; None for what nobody here knows."""
+        kind = "command" if "command" in body else str(body.get("type"))
+        listener = self._commands.on_command if kind == "command" else self._kinds.get(kind)
         if listener is None:
-            return await next()
+            return None
+        began = time.perf_counter()
+        bound = bind_contextvars(**_request_in(body))
+        try:
+            return await self._answer(listener, body)
+        finally:
+            reset_contextvars(**bound)
+            self._acked(kind, time.perf_counter() - began)
+
+    async def _answer(self, listener: Listener, body: Body) -> BoltResponse:
+        ack = AsyncAck()  # type: ignore[no-untyped-call]
         try:
             await listener(ack, body)
         except Exception as error:
             log.exception("listener_broke", kind=type(error).__name__)
             if ack.response is None and "command" in body:
-                return await ack(text=BROKE)
+                return await ack(text=broken(error))
             self._front.background.spawn(self._front.sorry(body, error))
         return ack.response or await ack()
 
@@ -79,10 +109,14 @@ class Door(AsyncMiddleware):
             return
         try:
             await handle(ack, body)
-        except Exception:
+        except Exception as error:
             # What is not stored must not look as if it were: the person keeps the form and learns that it failed.
             log.exception("submission_broke", callback_id=body["view"].get("callback_id"))
-            await ack(response_action="update", view=notice("Postroom", BROKE))
+            field = first_input(body["view"])
+            if isinstance(error, StoreUnavailable) and field:
+                await ack(response_action="errors", errors={field: UNSTORED})
+            else:
+                await ack(response_action="update", view=notice("Postroom", broken(error)))
 
     async def _on_event(self, ack: AsyncAck, body: Body) -> None:
         await ack()
@@ -91,3 +125,16 @@ class Door(AsyncMiddleware):
             self._front.background.spawn(self._home.on_opened(body))
         elif kind in ("app_uninstalled", "tokens_revoked"):
             log.error("slack_access_lost", event_type=kind, cure="install the app again, then restart Postroom")
+
+
+def _request_in(body: Body) -> dict[str, str]:
+    """The request that a click or a form is about, for the log's lines about it; nothing where it is about none."""
+    actions, view = body.get("actions"), body.get("view")
+    carried: object = None
+    if isinstance(actions, list) and actions and isinstance(actions[0], dict):
+        option = actions[0].get("selected_option")
+        carried = actions[0].get("value") or (option.get("value") if isinstance(option, dict) else None)
+    if not carried and isinstance(view, dict):
+        carried = view.get("private_metadata")
+    found = _REQUEST.search(carried) if isinstance(carried, str) else None
+    return {"request_id": found[0]} if found else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -17,11 +18,21 @@ LIST_TEXT = 8000
 """Characters of a list within one message: Slack refuses messages of more than about 13,000 in all their blocks."""
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _LONGEST_WORD = 300
+_LINK = re.compile(r"<(?:mailto:)?(?P<address>(?:https?://)?[^<>|@#!\s][^<>|\s]*)(?:\|(?P<shown>[^<>]*))?>")
 
 
 def escape(text: str) -> str:
     """Text as text: `<!channel>` in a reason must not ping anybody, and no markup of a link or mention is taken."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def unescaped(text: str) -> str:
+    """What a person typed after a command that Slack escapes: `<http://acme.com|acme.com>` is `acme.com` again.
+
+    Mentions of people, groups and channels stay: what they stand for was not typed.
+    """
+    plain_links = _LINK.sub(lambda link: link["shown"] or link["address"], text)
+    return plain_links.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def code(text: str) -> str:
@@ -56,6 +67,11 @@ def clip(text: str, longest: int) -> str:
 def person(user: str) -> str:
     """A mention. Pings in messages, only names in modals."""
     return f"<@{user}>"
+
+
+def is_person(where: str) -> bool:
+    """Whether an id is a person's, so that a message to it is a direct one."""
+    return where.startswith(("U", "W"))
 
 
 def whoever(who: str) -> str:
@@ -120,6 +136,11 @@ def _within(lines: Sequence[str]) -> Sequence[str]:
         if room < 0 and count:
             return [*lines[:count], f"… and {len(lines) - count} more"]
     return lines
+
+
+def length(lines: Sequence[str]) -> int:
+    """The characters of lines below each other."""
+    return sum(len(line) + 1 for line in lines)
 
 
 def section(text: str, *, accessory: sb.Element | None = None, block_id: str | None = None) -> sb.SectionBlock:

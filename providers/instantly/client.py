@@ -10,13 +10,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
-from providers.answers import Heard, first_problem
+from providers.answers import Heard, Rows, first_problem
 from providers.errors import (
     AuthExpired,
     BadAnswer,
@@ -28,7 +29,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport
+from providers.http import Answer, Transport, Watcher
 from providers.instantly.models import (
     ACCOUNT_STATUS_NUMBERS,
     AccountPage,
@@ -140,6 +141,14 @@ class InstantlyClient:
     def __repr__(self) -> str:
         return f"<InstantlyClient account={self._transport.account!r}>"
 
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
@@ -247,12 +256,13 @@ class InstantlyClient:
         for account in accounts:
             if account.status is AccountStatus.UNKNOWN:
                 self._heard.note("account status", account.raw_status)
-        return AccountPage(accounts=accounts, skip=skip, limit=limit)
+        self._heard.note_left_out(self._account_path("list"), accounts.unreadable)
+        return AccountPage(accounts=accounts, skip=skip, limit=limit, rows=len(accounts) + accounts.unreadable)
 
     async def all_accounts(
         self, *, search: str | None = None, status: AccountStatus | None = None, include_tags: bool = True
     ) -> tuple[SendingAccount, ...]:
-        """All sending accounts, each once, piece by piece until a short one. Raises BadAnswer if there is no end."""
+        """All sending accounts, each once, piece by piece until the end. Raises BadAnswer if there is none."""
         return tuple((await self._listed(search=search, status=status, include_tags=include_tags)).values())
 
     async def find_accounts(self, emails: Iterable[str]) -> dict[str, SendingAccount]:
@@ -326,18 +336,25 @@ class InstantlyClient:
         include_tags: bool = True,
         wanted: frozenset[str] | None = None,
     ) -> dict[str, SendingAccount]:
-        """The accounts by address in lower case: all, or those that are `wanted`, reading no further than needed."""
+        """The accounts by address in lower case: all, or those that are `wanted`, reading no further than needed.
+
+        How many Instantly gives at a time is its own affair: the last piece is empty, or shorter than the first.
+        """
         found: dict[str, SendingAccount] = {}
-        skip: int | None = 0
+        skip = usual = 0
+        before: tuple[SendingAccount, ...] = ()
         for _ in range(MAX_PAGES):
-            page = await self.accounts(skip=skip or 0, search=search, status=status, include_tags=include_tags)
+            page = await self.accounts(skip=skip, search=search, status=status, include_tags=include_tags)
             for account in page.accounts:
                 address = account.email.lower()
                 if wanted is None or address in wanted:
                     found.setdefault(address, account)
-            skip = page.next_skip
-            if skip is None or (wanted is not None and len(found) == len(wanted)):
+            usual = usual or page.rows
+            if page.rows < max(usual, 1) or (wanted is not None and len(found) == len(wanted)):
                 return found
+            if page.accounts == before:
+                raise BadAnswer("Instantly's list of accounts shows the same again and again.", detail=f"skip {skip}")
+            before, skip = page.accounts, skip + page.rows
         raise BadAnswer("Instantly's list of accounts does not end.", detail=f"{MAX_PAGES} pages")
 
     async def _change(self, path: str, body: Mapping[str, JsonValue]) -> None:
@@ -377,7 +394,7 @@ class InstantlyClient:
             detail = f"{shape.__name__}: {first_problem(error)}"
         raise BadAnswer("Instantly's answer could not be understood.", status=status, detail=detail)
 
-    def _parsed_accounts(self, reply: _Reply) -> tuple[SendingAccount, ...]:
+    def _parsed_accounts(self, reply: _Reply) -> Rows[SendingAccount]:
         try:
             return parse_accounts(reply.body)
         except ValueError as error:
@@ -426,9 +443,7 @@ class InstantlyClient:
         """A 200 with {error}: a "no" (endpoint rows 91 and 93), which is not documented for anything that costs."""
         words = self._said(refusal)
         if effect is Effect.SPEND:
-            return OutcomeUnknown(
-                f"Instantly took the request and reported an error: it may have happened or not.{words}", status=status
-            )
+            return OutcomeUnknown(f"Instantly took the request and reported an error.{words}", status=status)
         return Rejected(f"Instantly refused the request.{words}", status=status)
 
     def _error(self, status: int, refusal: Refusal, effect: Effect) -> ProviderError:
@@ -454,9 +469,7 @@ class InstantlyClient:
         if status in _NOTHING_DONE and (refusal.words or status not in _UNCLEAR_400):
             return Rejected(f"Instantly refused the request.{words}", status=status)
         if effect not in _CHANGES_NOTHING:
-            return OutcomeUnknown(
-                f"Instantly failed while it had the request: it may have happened or not.{words}", status=status
-            )
+            return OutcomeUnknown(f"Instantly failed while it had the request.{words}", status=status)
         if status >= 500 or status in (408, 425):
             return Upstream(f"Instantly failed to answer.{words}", status=status)
         return BadAnswer(f"Instantly answered in a way that Postroom does not know (status {status}).", status=status)

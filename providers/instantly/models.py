@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
 from pydantic.alias_generators import to_camel
 
-from providers.answers import moment
+from providers.answers import Rows, left_out, moment
 
 
 class AccountStatus(StrEnum):
@@ -192,18 +192,18 @@ class SendingAccount(NamedTuple):
         return AccountStatus.UNKNOWN if number is None else _ACCOUNT_STATUSES.get(number, AccountStatus.UNKNOWN)
 
 
-def parse_accounts(body: Any) -> tuple[SendingAccount, ...]:
-    """The accounts of endpoint row 92. Raises ValueError where there are none to be seen, or one has no address."""
+def parse_accounts(body: Any) -> Rows[SendingAccount]:
+    """The accounts of endpoint row 92; those without an address are left out. Raises ValueError where there is none."""
     accounts = body.get("accounts") if isinstance(body, dict) else None
     if not isinstance(accounts, list):
         raise ValueError("no accounts")
-    return tuple(map(_account, accounts))
+    return left_out(accounts, [account for account in map(_account, accounts) if account is not None])
 
 
-def _account(facts: Any) -> SendingAccount:
+def _account(facts: Any) -> SendingAccount | None:
     email = facts.get("email") if isinstance(facts, dict) else None
-    if not isinstance(email, str) or not email:
-        raise ValueError("an account without an address")
+    if not isinstance(email, str) or not email.strip():
+        return None
     payload = _object(facts.get("payload"))
     name = _object(payload.get("name"))
     tags = facts.get("tags")
@@ -233,11 +233,8 @@ class AccountPage:
     accounts: tuple[SendingAccount, ...]
     skip: int
     limit: int
-
-    @property
-    def next_skip(self) -> int | None:
-        """How many to skip for the next piece; None after a short one, which is the last."""
-        return self.skip + len(self.accounts) if len(self.accounts) >= self.limit else None
+    rows: int
+    """How many it had: some may have been left out, and Instantly may give fewer than the limit at a time."""
 
 
 class LeadImport(_Answer):

@@ -112,6 +112,10 @@ class InstantlySandbox:
     """Without a plan, whatever would change something is a 402."""
     remaining_in_plan: int = 100_000
     """How many more leads fit in."""
+    most_per_page: int = 1000
+    """So many accounts it lists at a time, however many it is asked for."""
+    skips: bool = True
+    """Whether it heeds how many of the accounts are to be skipped."""
     blocklist: set[str] = field(default_factory=set)
     """Addresses that never become leads."""
     campaigns: dict[str, SandboxCampaign] = field(default_factory=dict)
@@ -367,7 +371,8 @@ class _Api:
             if (not search or search in f"{account.email} {account.first_name} {account.last_name}".lower())
             and (status is None or account.status == status)
         ]
-        skip, limit = int(body.get("skip", 0)), int(body.get("limit", LISTED_BY_DEFAULT))
+        skip = int(body.get("skip", 0)) if self._sandbox.skips else 0
+        limit = min(int(body.get("limit", LISTED_BY_DEFAULT)), self._sandbox.most_per_page)
         with_tags = bool(body.get("include_tags"))
         return JSONResponse({"accounts": [_listed(account, with_tags) for account in found[skip : skip + limit]]})
 

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
-from providers.answers import Heard, first_problem
+from providers.answers import Heard, Rows, first_problem
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -31,7 +32,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport
+from providers.http import Answer, Transport, Watcher
 from providers.mailapi.models import (
     MOST_SUB_DOMAINS,
     AcceptedDomain,
@@ -139,6 +140,14 @@ class MailApiClient:
     def __repr__(self) -> str:
         return f"<MailApiClient account={self._transport.account!r}>"
 
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
@@ -187,7 +196,7 @@ class MailApiClient:
         self._refuse_wrong_labels(labels)
         body: dict[str, JsonValue] = {"Domain": domain, "Params": {"sub_domains": list(labels)}}
         try:
-            reply = await self._change("/create/sub-domain", body, effect=_SENT_ONCE)
+            reply = await self._change("/create/sub-domain", body, effect=_SENT_ONCE, limited_by_account=False)
         except RateLimited as error:
             retry_after = error.retry_after
         else:
@@ -313,11 +322,14 @@ class MailApiClient:
         for word in words:
             self._heard.note(kind, word)
 
-    def _parsed(self, parse: Callable[[JsonValue], tuple[_Row, ...]], reply: _Reply) -> tuple[_Row, ...]:
+    def _parsed(self, parse: Callable[[JsonValue], Rows[_Row]], reply: _Reply) -> Rows[_Row]:
         try:
-            return parse(reply.body)
+            rows = parse(reply.body)
         except ValueError as error:
             detail = str(error)
+        else:
+            self._heard.note_left_out(parse.__name__, rows.unreadable)
+            return rows
         raise BadAnswer("MailAPI's answer could not be understood.", status=reply.status, detail=detail)
 
     def _shaped_change(self, shape: type[_Shape], reply: _Reply) -> _Shape:
@@ -337,8 +349,16 @@ class MailApiClient:
     async def _read(self, path: str, query: Mapping[str, str | int]) -> _Reply:
         return self._answered(await self._send("GET", path, effect=Effect.READ, query=query), Effect.READ)
 
-    async def _change(self, path: str, body: Mapping[str, JsonValue], *, effect: Effect = Effect.WRITE) -> _Reply:
-        return self._answered(await self._send("POST", path, effect=effect, body=body), effect)
+    async def _change(
+        self,
+        path: str,
+        body: Mapping[str, JsonValue],
+        *,
+        effect: Effect = Effect.WRITE,
+        limited_by_account: bool = True,
+    ) -> _Reply:
+        answer = await self._send("POST", path, effect=effect, body=body, limited_by_account=limited_by_account)
+        return self._answered(answer, effect)
 
     async def _send(
         self,
@@ -348,6 +368,7 @@ class MailApiClient:
         effect: Effect,
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, JsonValue] | None = None,
+        limited_by_account: bool = True,
     ) -> Answer:
         """Ask, with the key where the edition wants it: in the query of a reading, in the body of a change."""
         settings = self._settings
@@ -360,7 +381,13 @@ class MailApiClient:
         else:
             body = {**body, "key": key}
         return await self._transport.call(
-            method, f"{settings.path_prefix}/v1{path}", effect=effect, params=query, json=body, headers=headers
+            method,
+            f"{settings.path_prefix}/v1{path}",
+            effect=effect,
+            params=query,
+            json=body,
+            headers=headers,
+            limited_by_account=limited_by_account,
         )
 
     def _answered(self, answer: Answer, effect: Effect) -> _Reply:
@@ -395,9 +422,7 @@ class MailApiClient:
         if status in _NOTHING_DONE and (refusal.is_one or status not in _UNCLEAR_400):
             return Rejected(f"MailAPI refused the request.{words}", status=status)
         if effect not in _CHANGES_NOTHING:
-            return OutcomeUnknown(
-                f"MailAPI failed while it had the request: it may have happened or not.{words}", status=status
-            )
+            return OutcomeUnknown(f"MailAPI failed while it had the request.{words}", status=status)
         if status >= 500 or status in (408, 425):
             return Upstream(f"MailAPI failed to answer.{words}", status=status)
         return BadAnswer(f"MailAPI answered in a way that Postroom does not know (status {status}).", status=status)

@@ -15,6 +15,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
+from providers.answers import Rows, left_out
+
 CREATED = "Created successfully."
 """What a task says of a mailbox that was made, to the letter. Anything else is something to look at."""
 MOST_SUB_DOMAINS = 10
@@ -147,9 +149,10 @@ class Mailbox(NamedTuple):
         return _MAILBOX_STATUSES.get(_word(self.raw_status), MailboxStatus.UNKNOWN)
 
 
-def parse_domains(body: Any) -> tuple[Domain, ...]:
+def parse_domains(body: Any) -> Rows[Domain]:
     """The domains of endpoint row 97. Raises ValueError where the answer has no `results`."""
-    return tuple(
+    results = _results(body)
+    domains = (
         Domain(
             name,
             _text(facts.get("status")),
@@ -159,13 +162,16 @@ def parse_domains(body: Any) -> tuple[Domain, ...]:
         )
         if isinstance(facts, dict)
         else Domain(name)
-        for name, facts in _results(body).items()
+        for name, facts in results.items()
+        if name.strip()
     )
+    return left_out(results, domains)
 
 
-def parse_mailboxes(body: Any) -> tuple[Mailbox, ...]:
+def parse_mailboxes(body: Any) -> Rows[Mailbox]:
     """The mailboxes of endpoint row 102. Raises ValueError where the answer has no `results`."""
-    return tuple(
+    results = _results(body)
+    mailboxes = (
         Mailbox(
             address,
             _text(facts.get("provisioning_status")),
@@ -174,8 +180,10 @@ def parse_mailboxes(body: Any) -> tuple[Mailbox, ...]:
         )
         if isinstance(facts, dict)
         else Mailbox(address)
-        for address, facts in _results(body).items()
+        for address, facts in results.items()
+        if address.strip()
     )
+    return left_out(results, mailboxes)
 
 
 def _results(body: Any) -> Mapping[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from providers.action import Effect
 from providers.errors import BadAnswer
-from providers.mailin.lenient import read_page
+from providers.mailin.lenient import with_id
 from providers.mailin.models import Server, User
 from providers.mailin.session import Session
 
@@ -22,13 +24,11 @@ class AccountCalls(Session):
     async def servers(self) -> tuple[Server, ...]:
         """All servers of the account, which is a bare list (endpoint row 20; its path is inferred)."""
         reply = await self._call("GET", "/servers", effect=Effect.READ)
-        page = self._understood(
-            reply,
-            "a list of servers",
-            lambda body: read_page(body, lambda item: Server.model_validate(item, context=self._odd), 1, 1),
-        )
-        return page.data
+        return self._page_of("/servers", reply, with_id(self._server)).data
 
     async def server(self, server_id: int) -> Server:
         """One server (endpoint row 21; its path is inferred)."""
         return await self._get(f"/servers/{server_id}", Server)
+
+    def _server(self, said: Any) -> Server:
+        return Server.model_validate(said, context=self._odd)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from providers.action import Effect
 from providers.errors import AlreadyExists, BadAnswer, NotFound, OutcomeUnknown
-from providers.mailin.lenient import OBJECTS, Page, Shape
+from providers.mailin.lenient import OBJECTS, Page, Shape, with_id
 from providers.mailin.models import (
     AzureLogin,
     AzureMailbox,
@@ -74,7 +74,7 @@ class AzureCalls(Session):
 
     async def azure_orders(self, page: int = 1, per_page: int = PER_PAGE) -> Page[AzureOrder]:
         """A page of the orders (endpoint row 70)."""
-        return await self._page("/azure-orders", self._order, page, per_page, says_page=False)
+        return await self._page("/azure-orders", with_id(self._order), page, per_page, says_page=False)
 
     async def find_azure_order(self, domain: str) -> AzureOrder | None:
         """The account's order for exactly this domain, or None. "None" soon after it was placed proves nothing."""

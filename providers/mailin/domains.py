@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 
 from providers.action import Effect
 from providers.errors import BadAnswer
-from providers.mailin.lenient import Page
+from providers.mailin.lenient import Page, with_id
 from providers.mailin.models import Availability, Domain, Hosting, Job, JobState, RateLimit, Transfer
-from providers.mailin.session import PER_PAGE, Session
+from providers.mailin.session import MAX_PAGES, PER_PAGE, Session
+
+Listing = Hosting | Literal["inboxkit"]
+"""Which of the account's listings of domains: each has its own."""
 
 _LISTINGS: Mapping[Hosting, str] = {"smtp": "/domains", "google": "/domains/list/google"}
 
@@ -22,15 +25,15 @@ class DomainCalls(Session):
 
     async def domains(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Domain]:
         """A page of the SMTP domains (endpoint row 24). `name` finds everything that contains it."""
-        return await self._page(_LISTINGS["smtp"], self._domain, page, per_page, name=name)
+        return await self._page(_LISTINGS["smtp"], with_id(self._domain), page, per_page, name=name)
 
     async def google_domains(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Domain]:
         """A page of the Google domains (endpoint row 45). `name` finds everything that contains it."""
-        return await self._page(_LISTINGS["google"], self._domain, page, per_page, name=name)
+        return await self._page(_LISTINGS["google"], with_id(self._domain), page, per_page, name=name)
 
     async def inboxkit_domains(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Domain]:
         """A page of the InboxKit domains (endpoint row 23). `name` finds everything that contains it."""
-        return await self._page("/domains/get/inboxkit-domains", self._domain, page, per_page, name=name)
+        return await self._page("/domains/get/inboxkit-domains", with_id(self._domain), page, per_page, name=name)
 
     async def domain(self, domain_id: int) -> Domain:
         """One domain (endpoint row 25; its path is inferred)."""
@@ -38,12 +41,39 @@ class DomainCalls(Session):
 
     async def find_domain(self, name: str, hosting: Hosting = "smtp") -> Domain | None:
         """The account's domain of exactly this name, or None. "None" soon after a purchase proves nothing."""
-        listing = self.google_domains if hosting == "google" else self.domains
-        return await self._named(listing, name)
+        return await self._named(self._domains_of(hosting), name)
 
     async def find_inboxkit_domain(self, name: str) -> Domain | None:
         """The account's InboxKit domain of exactly this name, or None."""
         return await self._named(self.inboxkit_domains, name)
+
+    async def find_domains(self, names: Collection[str], hosting: Listing = "smtp") -> dict[str, Domain]:
+        """Those of many names that the account has, by their names in small letters, with as few calls as it takes.
+
+        Either each is looked for, or the listing is read page by page, whichever is less. A listing that changes
+        meanwhile may pass over a name: its absence proves even less than that of one which was looked for.
+        """
+        listing = self._domains_of(hosting)
+        wanted = {name.lower() for name in names}
+        found: dict[str, Domain] = {}
+        page: int | None = 1 if len(wanted) > 1 else None
+        while page is not None and wanted:
+            if page > MAX_PAGES:
+                raise BadAnswer("Mailin's list does not end.", detail=f"{MAX_PAGES} pages")
+            shown = await listing(page, PER_PAGE, None)
+            for domain in shown.data:
+                if (name := domain.name.lower()) in wanted:
+                    found[name] = domain
+                    wanted.discard(name)
+            page = shown.next_page
+            if page is None:
+                return found
+            if shown.last_page - shown.page > len(wanted):
+                break
+        for name in wanted:
+            if (domain_of_name := await self._named(listing, name)) is not None:
+                found[name] = domain_of_name
+        return found
 
     async def domain_rate_limit(self, domain_id: int) -> RateLimit:
         """How much a domain may send (endpoint row 33; its path is inferred)."""
@@ -132,7 +162,17 @@ class DomainCalls(Session):
     def _domain(self, said: Any) -> Domain:
         return Domain.model_validate(said, context=self._odd)
 
-    async def _named(self, listing: Callable[[int, int, str], Awaitable[Page[Domain]]], name: str) -> Domain | None:
+    def _domains_of(self, hosting: Listing) -> Callable[[int, int, str | None], Awaitable[Page[Domain]]]:
+        match hosting:
+            case "google":
+                return self.google_domains
+            case "inboxkit":
+                return self.inboxkit_domains
+        return self.domains
+
+    async def _named(
+        self, listing: Callable[[int, int, str | None], Awaitable[Page[Domain]]], name: str
+    ) -> Domain | None:
         async for domain in self._items(lambda page: listing(page, PER_PAGE, name)):
             if domain.name.lower() == name.lower():
                 return domain

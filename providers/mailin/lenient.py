@@ -6,7 +6,7 @@ told to the reading's context, an `Odd`, if it has one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 
-from providers.answers import moment
+from providers.answers import left_out, moment
 
 Odd = Callable[[str, str], None]
 """Is told of a word that is not in the vocabulary: of what kind it is, and the word."""
@@ -177,6 +177,8 @@ class Page(Generic[Item]):
     page: int
     last_page: int
     total: int
+    unreadable: int = 0
+    """Items that were left out, because they could not be read."""
 
     @property
     def next_page(self) -> int | None:
@@ -194,21 +196,42 @@ def read_page(said: Any, read: Callable[[Any], Item], page: int, asked_per_page:
     """A listing as Mailin writes it, with the number `page`, which is believed rather than the one in the answer.
 
     Its page addresses are passed over on purpose: some lead to another listing. A bare list is a listing of one page.
-    Raises ValueError for what is no listing; so may `read`, which is given each item.
+    Each item is given to `read`; one of which it raises a ValueError is left out. Raises ValueError for what is no
+    listing, and where nothing on a page can be read.
     """
     items = said.get("data") if isinstance(said, dict) else said
     if not isinstance(items, list):
         raise ValueError("no listing")
-    data = tuple(map(read, items))
+    data = left_out(items, _readable(read, items))
     if said is items:
-        return Page(data=data, page=page, last_page=page, total=len(data))
+        return Page(data=data, page=page, last_page=page, total=len(items), unreadable=data.unreadable)
     counts = _Counts.model_validate(said)
     per_page = counts.per_page or asked_per_page
     total, last_page = counts.total, counts.last_page
     if last_page is None and total is not None:
         last_page = max(1, -(-total // per_page))
     elif last_page is None:
-        last_page = page + 1 if len(data) >= per_page else page
+        last_page = page + 1 if len(items) >= per_page else page
     if total is None:
-        total = (page - 1) * per_page + len(data)
-    return Page(data=data, page=page, last_page=last_page, total=total)
+        total = (page - 1) * per_page + len(items)
+    return Page(data=data, page=page, last_page=last_page, total=total, unreadable=data.unreadable)
+
+
+def with_id(read: Callable[[Any], Item]) -> Callable[[Any], Item]:
+    """`read`, raising ValueError also for what has no number: nothing more can be asked about it."""
+
+    def read_with_id(said: Any) -> Item:
+        item = read(said)
+        if getattr(item, "id", None) is None:
+            raise ValueError("no number")
+        return item
+
+    return read_with_id
+
+
+def _readable(read: Callable[[Any], Item], items: Iterable[Any]) -> Iterator[Item]:
+    for item in items:
+        try:
+            yield read(item)
+        except ValueError:
+            continue

@@ -10,7 +10,7 @@ from pydantic import JsonValue, SecretStr
 
 from providers.action import Effect
 from providers.errors import BadAnswer
-from providers.mailin.lenient import OptionalSecret, Page, Shape
+from providers.mailin.lenient import OptionalSecret, Page, Shape, with_id
 from providers.mailin.models import (
     Credentials,
     Hosting,
@@ -41,11 +41,11 @@ class MailboxCalls(Session):
 
     async def mailboxes(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Mailbox]:
         """A page of the SMTP mailboxes (endpoint row 37). `name` finds all whose name or address contains it."""
-        return await self._page(_LISTINGS["smtp"], self._mailbox, page, per_page, name=name)
+        return await self._page(_LISTINGS["smtp"], with_id(self._mailbox), page, per_page, name=name)
 
     async def google_mailboxes(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Mailbox]:
         """A page of the Google mailboxes (endpoint row 49). `name` finds all whose name or address contains it."""
-        return await self._page(_LISTINGS["google"], self._mailbox, page, per_page, name=name)
+        return await self._page(_LISTINGS["google"], with_id(self._mailbox), page, per_page, name=name)
 
     async def mailbox(self, mailbox_id: int) -> Mailbox:
         """One mailbox, SMTP or Google's (endpoint rows 38, 50; their path is inferred)."""
@@ -107,8 +107,11 @@ class MailboxCalls(Session):
         await self._change("POST", f"/mailboxes/{mailbox_id}/add-signature", json={"signature": signature})
 
     async def remove_signature(self, mailbox_id: int) -> None:
-        """Delete the signature of a Google mailbox, whose text is lost (endpoint row 57)."""
-        await self._change("DELETE", f"/mailboxes/{mailbox_id}/delete-signature", effect=Effect.DESTROY)
+        """Delete the signature of a Google mailbox (endpoint row 57).
+
+        A WRITE: its text stands in the listing beforehand, and `set_signature` brings it back.
+        """
+        await self._change("DELETE", f"/mailboxes/{mailbox_id}/delete-signature")
 
     async def set_forwarding(self, mailbox_id: int, to: str) -> None:
         """Begin to forward a Google mailbox's mail to an address (endpoint row 58)."""
@@ -155,7 +158,7 @@ class MailboxCalls(Session):
     # Details.
 
     async def _listing(self, hosting: Hosting, page: int, name: str) -> Page[Mailbox]:
-        return await self._page(_LISTINGS[hosting], self._mailbox, page, PER_PAGE, name=name)
+        return await self._page(_LISTINGS[hosting], with_id(self._mailbox), page, PER_PAGE, name=name)
 
     async def _passwords(self, hosting: Hosting, page: int, name: str) -> Page[_WithPassword]:
         return await self._page(_LISTINGS[hosting], _WithPassword.model_validate, page, PER_PAGE, name=name)

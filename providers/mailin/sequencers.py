@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from providers.action import Effect
-from providers.mailin.lenient import Number, Page, Shape
+from providers.mailin.lenient import Number, Page, Shape, with_id
 from providers.mailin.models import InboxProvider, InboxProviderDetails, Registrar, RegistrarDetails
 from providers.mailin.session import PER_PAGE, Session
 
@@ -22,7 +22,7 @@ class SequencerCalls(Session):
 
     async def inbox_providers(self, page: int = 1, per_page: int = PER_PAGE) -> Page[InboxProvider]:
         """A page of the sequencers' accounts (endpoint row 62)."""
-        return await self._page("/inbox-providers", self._inbox_provider, page, per_page, says_page=False)
+        return await self._page("/inbox-providers", with_id(self._inbox_provider), page, per_page, says_page=False)
 
     async def add_inbox_provider(self, details: InboxProviderDetails) -> int | None:
         """Add a sequencer's account (endpoint row 61). Returns its id, None where Mailin does not tell it."""
@@ -43,7 +43,7 @@ class SequencerCalls(Session):
 
     async def registrars(self, page: int = 1, per_page: int = PER_PAGE) -> Page[Registrar]:
         """A page of the registrars' accounts (endpoint row 66)."""
-        return await self._page("/domain-registrars", self._registrar, page, per_page, says_page=False)
+        return await self._page("/domain-registrars", with_id(self._registrar), page, per_page, says_page=False)
 
     async def add_registrar(self, details: RegistrarDetails) -> int | None:
         """Add a registrar's account (endpoint row 65). Returns its id, None where Mailin does not tell it."""

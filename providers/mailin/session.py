@@ -28,7 +28,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Form, Transport
+from providers.http import Answer, Form, Transport, Watcher
 from providers.mailin.lenient import Page, number_or_none, read_page
 from providers.mailin.models import Accepted, Refusal
 from providers.mailin.repair import repaired_json
@@ -62,7 +62,7 @@ _UNCLEAR: Mapping[int, str] = {
     UPSTREAM_TROUBLE: "Mailin had trouble talking to another service: the order may have gone through or not.",
     INCOMPLETE: "Mailin broke off in the middle: a part may be done.",
 }
-_UNCLEAR_OTHERWISE = "Mailin failed while it had the request: it may have happened or not."
+_UNCLEAR_OTHERWISE = "Mailin failed while it had the request."
 _ALREADY_THERE = frozenset({400, 409, 422})
 """Statuses with which Mailin may say that something exists already. Which one it is, is not always documented."""
 
@@ -93,6 +93,14 @@ class Session:
         self._no_login_before: datetime | None = None
         self._heard = Heard("mailin", transport.account, self._secrets)
         self._odd = self._heard.note
+
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -127,13 +135,24 @@ class Session:
         name: str | None = None,
         says_page: bool = True,
     ) -> Page[_Item]:
-        """Read a page of a listing. Where `page` is no documented parameter (`says_page`), the first goes without."""
+        """Read a page of a listing. Where `page` is no documented parameter (`says_page`), the first goes without.
+
+        What `read` raises a ValueError of is left out.
+        """
         params: dict[str, str | int] = {"page": page} if says_page or page > 1 else {}
         params["per_page"] = per_page
         if name:
             params["name"] = name
         reply = await self._call("GET", path, effect=Effect.READ, params=params)
-        return self._understood(reply, "a listing", lambda body: read_page(body, read, page, per_page))
+        return self._page_of(path, reply, read, page, per_page)
+
+    def _page_of(
+        self, path: str, reply: Reply, read: Callable[[Any], _Item], page: int = 1, per_page: int = PER_PAGE
+    ) -> Page[_Item]:
+        """What a page of a listing says."""
+        shown = self._understood(reply, "a listing", lambda body: read_page(body, read, page, per_page))
+        self._heard.note_left_out(path, shown.unreadable)
+        return shown
 
     async def _items(self, listing: Callable[[int], Awaitable[Page[_Item]]]) -> AsyncIterator[_Item]:
         """What is on all pages of a listing, one after the other. Raises BadAnswer for one without an end."""

@@ -19,6 +19,11 @@ class MailinSettings(AccountSettings):
         HttpUrl("https://api.mailin.ai"),
         description="Where the provider's API lives. May point anywhere, a test server included.",
     )
+    min_seconds_between_writes: Annotated[float, Field(ge=0, le=3600)] = Field(
+        2.5,
+        description="Calls that change something are spaced at least this many seconds apart; what only reads goes on "
+        "meanwhile.",
+    )
     email: SecretStr = Field(description="The e-mail address the account logs in with.")
     password: SecretStr = Field(description="The account's password.")
     device_name: Annotated[str, Field(min_length=1, max_length=100)] = Field(

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport
+from providers.http import Answer, Pace, Transport, Watcher
 from providers.scaledmail.models import (
     Domain,
     DomainStatus,
@@ -74,10 +75,7 @@ _Row = TypeVar("_Row", bound=BaseModel)
 
 
 class ScaledMailSettings(AccountSettings):
-    """`[accounts.<name>]` of an account at ScaledMail.
-
-    Several organizations work side by side: as accounts of their own with the same key, or all through one account.
-    """
+    """`[accounts.<name>]` of an account at ScaledMail. Several organizations are several accounts with one key."""
 
     model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
@@ -91,8 +89,8 @@ class ScaledMailSettings(AccountSettings):
     )
     min_seconds_between_calls: Annotated[float, Field(ge=0, le=3600)] = Field(
         0.2,
-        description="Calls of this account are spaced at least this many seconds apart; ScaledMail allows five a "
-        "second. Double it where two accounts share a key.",
+        description="Calls of this account, and of all that share its key, are spaced at least this many seconds "
+        "apart; ScaledMail allows five a second.",
     )
 
     @field_validator("api_key")
@@ -103,15 +101,32 @@ class ScaledMailSettings(AccountSettings):
         return key
 
 
+class Paces:
+    """One pace for each key, of all the accounts that are opened with these: ScaledMail counts calls by key."""
+
+    def __init__(self) -> None:
+        self._of_keys: dict[tuple[str, str], Pace] = {}
+
+    def pace(self, settings: ScaledMailSettings, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> Pace:
+        """The pace of an account with these settings; the slowest of those that share it says how fast."""
+        spacings = settings.min_seconds_between_calls, settings.min_seconds_between_writes
+        key = str(settings.base_url), settings.api_key.get_secret_value()
+        pace = self._of_keys.setdefault(key, Pace(clock, *spacings, sleep))
+        pace.widen(*spacings)
+        return pace
+
+
 def connect(
     name: str,
     settings: ScaledMailSettings,
     clock: Clock,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    paces: Paces | None = None,
 ) -> ScaledMailClient:
-    """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport.for_account(name, settings, clock, sleep=sleep, max_answer_bytes=MAX_ANSWER_BYTES)
+    """The client of the account `name`, at the pace that its key has among `paces`. Nothing is sent yet."""
+    pace = (paces or Paces()).pace(settings, clock, sleep)
+    transport = Transport.for_account(name, settings, clock, sleep=sleep, max_answer_bytes=MAX_ANSWER_BYTES, pace=pace)
     return ScaledMailClient(transport, settings, clock)
 
 
@@ -131,13 +146,11 @@ class ScaledMailClient:
     have been bought; after any other, nothing was.
     """
 
-    def __init__(
-        self, transport: Transport, settings: ScaledMailSettings, clock: Clock, organization_id: str | None = None
-    ) -> None:
+    def __init__(self, transport: Transport, settings: ScaledMailSettings, clock: Clock) -> None:
         self.clock = clock
         self._transport = transport
         self._settings = settings
-        self._organization_id = organization_id or settings.organization_id
+        self._organization_id = settings.organization_id
         self._finding_out = asyncio.Lock()
         self._heard = Heard("scaledmail", transport.account, self._secrets)
 
@@ -149,15 +162,17 @@ class ScaledMailClient:
         """The organization it works in; None until the account's only one has been found out."""
         return self._organization_id
 
-    async def aclose(self) -> None:
-        """Close the connections, also those of its other organizations."""
-        await self._transport.aclose()
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
 
-    def in_organization(self, organization_id: str) -> ScaledMailClient:
-        """The same account working in another of its organizations. They share the pace and the connections."""
-        other = ScaledMailClient(self._transport, self._settings, self.clock, organization_id)
-        other._heard = self._heard
-        return other
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
 
     # The account.
 

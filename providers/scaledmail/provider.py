@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from providers.provider import Provider
 from providers.scaledmail.actions import ACTIONS
-from providers.scaledmail.client import ScaledMailSettings, connect
+from providers.scaledmail.client import Paces, ScaledMailSettings, connect
 
 
 def scaledmail() -> Provider:
-    """The provider whose folder this is."""
-    return Provider("scaledmail", "ScaledMail", ScaledMailSettings, connect, ACTIONS)
+    """The provider whose folder this is. The accounts that are opened with the same one share a pace for each key."""
+    return Provider(
+        "scaledmail",
+        "ScaledMail",
+        ScaledMailSettings,
+        partial(connect, paces=Paces()),
+        ACTIONS,
+        own_calls=("GET /api/v1/organizations",),
+    )

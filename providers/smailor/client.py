@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
@@ -27,9 +28,10 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport
+from providers.http import Answer, Transport, Watcher
 from providers.smailor.models import (
     Domain,
+    ListedTemplate,
     NewMailbox,
     Refusal,
     Rendered,
@@ -171,6 +173,14 @@ class SmailorClient:
     def __repr__(self) -> str:
         return f"<SmailorClient account={self._transport.account!r}>"
 
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
@@ -244,7 +254,7 @@ class SmailorClient:
         if group and ticket:
             raise Rejected("Templates can be listed for a group or for a ticket, not for both.")
         params = {"groupId": group} if group else {"ticketId": ticket} if ticket else None
-        return await self._rows(Template, _TEMPLATES, "templates", world="session", params=params)
+        return await self._rows(ListedTemplate, _TEMPLATES, "templates", world="session", params=params)
 
     async def create_template(self, wanted: WantedTemplate) -> Template:
         """Create a template (endpoint row 11). `id` is empty where Smailor does not name it: look in the list then."""
@@ -329,7 +339,7 @@ class SmailorClient:
             if effect in _CHANGES_NOTHING:
                 raise BadAnswer("Smailor answered with something else than data.", status=answer.status, detail="text")
             raise OutcomeUnknown(
-                "Smailor answered with something else than data: it may have happened or not.",
+                "Smailor answered with something else than data.",
                 status=answer.status,
                 detail="not JSON",
             )
@@ -367,9 +377,7 @@ class SmailorClient:
                 kind, sentence = _STATUSES[status]
                 return self._made(kind, sentence + words, None, status, said)
         if effect not in _CHANGES_NOTHING:
-            return OutcomeUnknown(
-                f"Smailor failed while it had the request: it may have happened or not.{words}", status=status
-            )
+            return OutcomeUnknown(f"Smailor failed while it had the request.{words}", status=status)
         if status >= 500 or status in _TROUBLE:
             return Upstream(f"Smailor failed to answer.{words}", status=status)
         return BadAnswer(f"Smailor answered in a way that Postroom does not know (status {status}).", status=status)

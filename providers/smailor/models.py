@@ -196,6 +196,12 @@ class Template(_Answer):
         return self
 
 
+class ListedTemplate(Template):
+    """A template of the list, which can be asked about."""
+
+    id: Annotated[Text, Field(min_length=1)]
+
+
 class WantedTemplate(_Wanted):
     """A template to be created (endpoint row 11). What is None is not sent."""
 

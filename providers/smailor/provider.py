@@ -5,8 +5,9 @@ from __future__ import annotations
 from providers.provider import Provider
 from providers.smailor.actions import ACTIONS
 from providers.smailor.client import SmailorSettings, connect
+from providers.smailor.notices import notices
 
 
 def smailor() -> Provider:
     """The provider whose folder this is."""
-    return Provider("smailor", "Smailor", SmailorSettings, connect, ACTIONS)
+    return Provider("smailor", "Smailor", SmailorSettings, connect, ACTIONS, notices=notices)

@@ -1,7 +1,7 @@
 """`make bench`: how Postroom does beside bare Bolt and bare SQLite, in one run of interleaved rounds.
 
 Nothing here fails on a time: it prints what was reached and what was wanted. `python -m tests.bench --quick` is for
-while one is working on something; `--only answers|catalogue|clients|storing|starts` measures a part.
+while one is working on something; `--only answers|catalogue|clients|digest|polling|storing|starts` measures a part.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from rich.console import Console
 
 from tests.bench.answering import FULL, QUICK, Sizes, measure_answers, measure_catalogues
 from tests.bench.clients import measure_clients
+from tests.bench.digest import measure_digest
+from tests.bench.polling import measure_polling
 from tests.bench.report import Line, answer_lines, show_answers, show_lines
 from tests.bench.starting import measure_starts
 from tests.bench.storing import measure_storing
@@ -111,7 +113,41 @@ async def _clients(sizes: Sizes, quick: bool, console: Console, say: Say) -> lis
     ]
 
 
-_PARTS = {"answers": _answers, "catalogue": _catalogue, "clients": _clients, "storing": _storing, "starts": _starts}
+async def _digest(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    rows = 100_000 if quick else 1_000_000
+    lines: list[Line] = []
+    for days, name in ((365, "a year"), (30, "30 days")):
+        composed = await measure_digest(rows, days, 5 * sizes.rounds, say)
+        ours, bare = statistics.median(composed.ours) * 1000, statistics.median(composed.bare) * 1000
+        console.print(
+            f"The digest of a day over {rows:,} requests of {name}: {ours:.1f} ms of our own; {bare:.1f} ms by hand."
+        )
+        ratio = Line(f"digest of a day over {name} / the covering SQL alone", composed.ratio(), 1.5)
+        lines += [ratio, Line(f"digest of a day over {name}", ours, 100, unit=" ms")]
+    return lines
+
+
+async def _polling(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    polled = await measure_polling(2000 if quick else 10_000, 10_000 if quick else 100_000, sizes.rounds, say)
+    console.print(
+        f"Jobs a second: {statistics.median(polled.slow):,.0f} with 50 ms of think time, "
+        f"{statistics.median(polled.ours):,.0f} without; bare httpx over aiohttp "
+        f"{statistics.median(polled.bare):,.0f}. "
+        f"Idle: {polled.idle[0]:.2f} s of CPU a minute and {polled.idle[1]:.0f} MiB; APScheduler with as many: "
+        f"{polled.idle_apscheduler[0]:.2f} s and {polled.idle_apscheduler[1]:.0f} MiB."
+    )
+    return polled.lines()
+
+
+_PARTS = {
+    "answers": _answers,
+    "catalogue": _catalogue,
+    "clients": _clients,
+    "digest": _digest,
+    "polling": _polling,
+    "storing": _storing,
+    "starts": _starts,
+}
 
 
 def _machine() -> str:

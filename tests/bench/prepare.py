@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from handlers.policy import Approvals, JobTimes
+from handlers.policy import JobTimes, Policy, Ruling, Terms
 from handlers.requests import SEEN, Asker, Requests
 from handlers.slack import forms
 from handlers.slack.messages import Messages
@@ -22,7 +22,7 @@ from providers.catalogue import built_in
 from providers.mailin.actions import BuyDomains
 from storage.records import MessageKind, Request
 from storage.sqlite import SqliteDatabase
-from storage.store import Store
+from storage.store import Owed, Store
 from tests.bench.world import ACCOUNT, APPROVALS, APPROVER, CHANNEL, REQUESTER, TEAM
 
 ACTION = BuyDomains(domains=["acme-mail.com"])
@@ -47,17 +47,17 @@ class Clock:
         return datetime.now(UTC)
 
 
-def asking(store: Store) -> Requests:
+def asking(store: Store, policy: Policy | None = None, clock: Any = None) -> Requests:
     """The life of requests over `store`, with no provider at hand."""
     times = JobTimes(*(timedelta(minutes=1),) * 5)
     return Requests(
         store=store,
         catalogue=built_in(),
         accounts={},
-        approvals=Approvals(APPROVERS, APPROVALS),
+        policy=policy or Policy(Terms(APPROVERS), APPROVALS),
         times=times,
         directory=_Nobody(),
-        clock=Clock(),
+        clock=clock or Clock(),
         chance=random.random,
         changed=lambda _: None,
     )
@@ -127,7 +127,8 @@ def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
         account=ACCOUNT,
         reason=REASON,
         quote=quote,
-        approvers=APPROVERS,
+        ruling=Ruling("", (), auto=False, terms=Terms(APPROVERS)),
+        policy=Policy(Terms(APPROVERS), APPROVALS),
     )
     drawn = json.dumps(view)
     return [(draft.id, json.loads(drawn.replace(first.id, draft.id))) for draft in drafts]
@@ -139,7 +140,7 @@ async def _cards(store: Store, requests: Requests, asked: Sequence[Request]) -> 
         return []
     first = asked[0]
     card = next(m for m in await store.messages_of(first.id) if m.kind is MessageKind.CARD)
-    shown = Messages(requests).render(card, first)
+    shown = Messages(requests).render(Owed(card, first, None, begun_before=False))
     drawn = json.dumps({"text": shown.text, "blocks": shown.blocks, "ts": "1750000000.000100"})
     return [json.loads(drawn.replace(first.id, request.id)) for request in asked]
 
@@ -147,3 +148,12 @@ async def _cards(store: Store, requests: Requests, asked: Sequence[Request]) -> 
 class _Nobody:
     async def members(self, group: str) -> frozenset[str]:
         return frozenset()
+
+    async def is_active(self, user: str) -> bool:
+        return True
+
+    async def time_zone(self, user: str) -> str:
+        return "UTC"
+
+    async def is_open(self, channel: str) -> bool:
+        return True

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from handlers.approvals import Approvals
 from handlers.requests import SEEN, Requests
-from storage.records import Request, Verdict, new_id
+from storage.audit import append
+from storage.records import Fact, Request, Verdict, new_id
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
-from tests.bench.prepare import asking, checked_draft, confirm, in_batches
+from tests.bench.prepare import Clock, asking, checked_draft, confirm, in_batches
 from tests.bench.world import APPROVER, CHANNEL, REQUESTER, TEAM
 
 WRITERS = 16
@@ -72,19 +74,20 @@ async def measure_storing(rows: int, rounds: int, each: int, say: Callable[[str]
                 say(f"round {number + 1} of {rounds}: decisions")
                 stored.bare.append(_bare(raw, each))
                 stored.by_hand.append(_by_hand(raw, [next(waiting) for _ in range(each)]))
-                stored.decisions.append(await _decisions(requests, [next(waiting) for _ in range(each)]))
+                stored.decisions.append(await _decisions(store, requests, [next(waiting) for _ in range(each)]))
         finally:
             raw.close()
             store.close()
     return stored
 
 
-async def _decisions(requests: Requests, waiting: Sequence[Request]) -> float:
+async def _decisions(store: Store, requests: Requests, waiting: Sequence[Request]) -> float:
+    approvals = Approvals(store, requests, Clock())
     left: Iterator[Request] = iter(waiting)
 
     async def writer() -> None:
         for request in left:
-            await requests.decide(request.id, APPROVER, Verdict.APPROVE, seen=request.fingerprint[:SEEN])
+            await approvals.decide(request.id, APPROVER, Verdict.APPROVE, seen=request.fingerprint[:SEEN])
 
     started = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(WRITERS)))
@@ -114,10 +117,8 @@ def _by_hand(raw: sqlite3.Connection, waiting: Sequence[Request]) -> float:
                 json.dumps({"fact": "approved", "by": APPROVER, "reason": ""}), now, now,
             ],
         )  # fmt: skip
-        raw.execute(
-            "INSERT INTO audit (at, request_id, actor, what, detail) VALUES (?, ?, ?, 'approved', ?)",
-            [now, request.id, APPROVER, json.dumps({"fingerprint": request.fingerprint, "reason": ""})],
-        )
+        approved = Fact(APPROVER, "approved", {"fingerprint": request.fingerprint, "reason": ""})
+        append(raw, request.id, approved, datetime.fromisoformat(now))
         raw.execute(
             "INSERT INTO votes (request_id, voter, verdict, fingerprint, at, reason)"
             " VALUES (?, ?, 'approve', ?, ?, '')",

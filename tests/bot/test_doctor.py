@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from bot import doctor
 from bot.doctor import SCOPES, Check, diagnose, print_report
+from bot.policy_settings import BudgetSettings, RuleSettings
 from bot.sandbox.faults import Fault
 from bot.sandbox.model import Channel, User, UserGroup
 from bot.sandbox.server import serve
@@ -242,6 +244,7 @@ async def test_the_bot_cannot_post_to_the_approvals_channel(
             lambda w: w.add_user(User("U0FINN", "finn", "Finn Larsen", team_id="T0OTHER")),
             "Finn Larsen belongs to another company's workspace.",
         ),
+        (lambda w: w.set_standing("finn", "guest"), "Finn Larsen is a guest, and a guest cannot decide."),
         (lambda w: w.users.pop("U0FINN"), "There is no such person in this workspace."),
     ],
 )
@@ -279,6 +282,33 @@ async def test_those_who_may_be_shown_credentials_are_looked_at_in_the_same_way(
         ),
         "may reveal S0NOBODY": (
             "There is no such user group, or it is disabled.", "Check the id in approvals.may_reveal.",
+        ),
+    }  # fmt: skip
+
+
+async def test_whoever_a_rule_or_a_budget_counts_on_is_looked_at_once(settings: Settings, workspace: Workspace) -> None:
+    workspace.deactivate("finn")
+    big = RuleSettings(name="big", action="domain *", approvers=("U0OMAR", "U0FINN"), escalate_to=("S0NOBODY",))
+    sales = BudgetSettings(name="Sales", amount=Decimal(1000), currency="USD", over="owner", owners=("U0FINN", "U0ANA"))
+    approvals = ApprovalSettings(approvers=("U0OMAR",), break_glass=("U0ANA",), rules=(big,))
+
+    checks = {
+        check.name: check
+        for check in await diagnose(replace(settings, approvals=approvals, budgets=(sales,)), opener(Client()))
+    }
+
+    assert checks["approvals.break_glass U0ANA"].said == "Ana Ruiz can decide."
+    assert [name for name in checks if "U0FINN" in name or "U0ANA" in name] == [
+        "approvals.break_glass U0ANA", "approvals.rules “big” U0FINN",
+    ]  # fmt: skip
+    told = {name: (check.said, check.cure) for name, check in checks.items() if not check.ok}
+    assert told == {
+        "approvals.rules “big” U0FINN": (
+            "Finn Larsen is deactivated in Slack.",
+            "Take U0FINN out of approvals.rules “big”, or put another person in.",
+        ),
+        "approvals.rules “big” S0NOBODY": (
+            "There is no such user group, or it is disabled.", "Check the id in approvals.rules “big”.",
         ),
     }  # fmt: skip
 

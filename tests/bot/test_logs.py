@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ import structlog
 from pydantic import SecretStr
 
 from bot.logs import REDACTED, configure_logging, scrubber
+from bot.sandbox.faults import Fault as SlackFault
 from bot.settings import LoggingSettings
+from tests.house import House, open_house
 
 PASSWORD = "mack'erel\"7\\ü"
 SECRETS = (SecretStr(PASSWORD), SecretStr("omar@example.com"))
@@ -245,3 +249,61 @@ def test_a_very_short_secret_does_not_take_the_text_with_it() -> None:
 
 def test_the_longer_of_two_secrets_goes_first() -> None:
     assert scrubber([SecretStr("abcd"), SecretStr("abcdefgh")])("<abcdefgh>") == f"<{REDACTED}>"
+
+
+class TestTheRequestStandsOnEveryLineAboutIt:
+    """Whoever searches the log for a request's id finds all that concerns it, and nothing else."""
+
+    def lines(self, stream: io.StringIO, *loggers: str) -> list[dict[str, Any]]:
+        told = [json.loads(line) for line in stream.getvalue().splitlines()]
+        stream.seek(0)
+        stream.truncate()
+        return [line for line in told if str(line["logger"]).startswith(loggers)]
+
+    async def test_from_the_check_to_the_end(self, tmp_path: Path) -> None:
+        stream = start(level="debug", format="json")
+        async with open_house(tmp_path, quiet=False) as house:
+            first, second = await house.asks(house.ana, "acme.com"), await house.asks(house.finn, "acme.co")
+            checks = self.lines(stream, "providers.http")
+            assert {line["request_id"] for line in checks} == {first.id, second.id}
+
+            house.slack.faults.add("chat.update", SlackFault.error("fatal_error"))
+            house.slack.faults.add("chat.update", SlackFault.rate_limited())
+            await house.omar.clicks(first.card, "approve")
+            await house.runs_for(minutes=5)
+            calls = self.lines(stream, "providers.http", "handlers.slack.delivery")
+
+        assert {"spend", "read"} <= {line["effect"] for line in calls if line["event"] == "provider call"}
+        assert {"message_not_delivered", "slack_rate_limited"} <= {line["event"] for line in calls}
+        assert {line["request_id"] for line in calls} == {first.id}
+
+    async def test_a_click_that_breaks(self, tmp_path: Path) -> None:
+        stream = start(format="json")
+        async with open_house(tmp_path, quiet=False) as house:
+            story = await house.asks(house.ana, "acme.com")
+            house.inside.store.close()
+            await house.omar.clicks(story.card, "approve")
+            await house.inside.background.settled()
+            [line] = self.lines(stream, "handlers.slack.listeners")
+
+        assert (line["event"], line["request_id"]) == ("listener_broke", story.id)
+
+    async def test_who_wakes_a_beat_does_not_lend_it_their_request(self, tmp_path: Path) -> None:
+        """The click wakes the outbox, and what breaks there is about everybody."""
+        stream = start(format="json")
+        async with open_house(tmp_path, quiet=False) as house:
+            story = await house.asks(house.ana, "acme.com")
+            house.on_disk("DROP TABLE digests_sent")
+            house.inside._set_beats()
+            house.inside.requests._changed = lambda name: house.inside.beats.wake("digest")
+            await house.omar.clicks(story.card, "approve")
+            await self.broken(house)
+            [line] = self.lines(stream, "bot.scheduler")
+
+        assert (line["event"], line["beat"]) == ("beat_broke", "digest")
+        assert "request_id" not in line
+
+    async def broken(self, house: House) -> None:
+        async with asyncio.timeout(30):
+            while not house.inside.beats._beats["digest"].failures:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bot.doctor import SCOPES
+from bot.sandbox.stage import installed
 from providers.catalogue import NOUNS
 
 TEXT = (Path(__file__).parents[2] / "manifest.yml").read_text(encoding="utf-8")
@@ -35,6 +36,12 @@ def test_every_noun_has_its_command(manifest: dict[str, Any]) -> None:
     commands = [command["command"] for command in manifest["features"]["slash_commands"]]
 
     assert commands == [f"/{noun}" for noun in NOUNS]
+
+
+def test_the_local_workspace_escapes_the_commands_that_slack_escapes(manifest: dict[str, Any]) -> None:
+    escaped = {one["command"] for one in manifest["features"]["slash_commands"] if one["should_escape"]}
+
+    assert escaped == installed().escaped == {"/postroom"}
 
 
 def test_slacks_limits_hold(manifest: dict[str, Any]) -> None:

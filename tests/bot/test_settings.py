@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr, field_validator
 
+from bot.policy_settings import BudgetSettings, ChannelSettings, RuleSettings
 from bot.settings import (
     ApprovalSettings,
     JobSettings,
@@ -574,7 +575,8 @@ def test_the_shipped_example_has_every_setting_of_every_provider(provider: str) 
 def test_the_shipped_example_explains_every_setting_of_every_provider() -> None:
     """Above each key stands a comment of its own, or the key is among those explained for all accounts."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    for_all = set(re.findall(r"^#   (\w+)  ", text[text.index("# Each account has these:") :], re.MULTILINE))
+    shared = text[text.index("# Each account has these:") :].partition("\n\n")[0]
+    for_all = set(re.findall(r"^#   (\w+)  ", shared, re.MULTILINE))
     assert for_all == AccountSettings.model_fields.keys()
 
     lines = text.splitlines()
@@ -598,10 +600,23 @@ def test_the_shipped_example_has_every_key_with_its_default() -> None:
     }
     assert everything["slack"].keys() == {"mode", "approvals_channel", "messages_per_second", "messages_at_once"}
     assert (everything["slack"]["messages_per_second"], everything["slack"]["messages_at_once"]) == (1, 10)
-    assert everything.keys() == {"slack", "accounts", "prices", "approvals", "jobs", "logging"}
+    assert everything.keys() == {"slack", "accounts", "prices", "approvals", "budgets", "channels", "jobs", "logging"}
     for model, table in sections.values():
         assert table.keys() == model.model_fields.keys()
         for name in re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE):
             if name in table:
                 default = table["approvers"] if name == "may_reveal" else model.model_fields[name].default
-                assert table[name] in (default, str(default).rstrip("/"))
+                assert table[name] == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_shipped_example_shows_or_explains_every_key_of_rules_budgets_and_channels() -> None:
+    text, everything = EXAMPLE.read_text(encoding="utf-8"), tomllib.loads(complete())
+
+    (budget,) = everything["budgets"]
+    assert budget.keys() == BudgetSettings.model_fields.keys()
+    assert everything["channels"]["C0GROWTH"].keys() == ChannelSettings.model_fields.keys()
+    about_rules = text[text.index("# What a rule is for;") : text.index("#[[approvals.rules]]")]
+    for name in RuleSettings.model_fields.keys() - {"name"}:
+        assert re.search(rf"^#   (\w+, )*{name}\b", about_rules, re.MULTILINE), name
+    shown = {key for rule in everything["approvals"]["rules"] for key in rule}
+    assert {"name", "needs", "over", "auto_below", "currency"} <= shown <= RuleSettings.model_fields.keys()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the tests here can share `crash_stage` and `crash_books`
-pytest.register_assert_rewrite("crash_stage", "crash_books")
+pytest.register_assert_rewrite("crash_stage", "crash_books", "crash_story")
 
 
 @pytest.fixture(scope="session")

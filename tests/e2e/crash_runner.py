@@ -38,13 +38,18 @@ CARDS = "POSTROOM_CRASH_CARDS"
 HURRY = "POSTROOM_CRASH_HURRY"
 """Seconds for what is built in: a message's lease, how long a listing may lag, and (a quarter) a message's retry."""
 
+SLACK_TAKES = 60.0
+"""Seconds that Slack may take, on a busy machine, to say who somebody is."""
+
 NEW_LIFE = "== a new life"
 """The line in that file with which every process begins."""
 
 _SHOWS = ("chat.", "views.", "conversations.open")
 _ROUTINE = frozenset({"beat", "keep_lease", "forget_drafts"})
 """Changes that only time causes; nobody sees anything of them."""
-_TELLS_NOTHING = frozenset({"create_draft", "message_sent", "message_postponed", "owe_note", "note_fact"})
+_TELLS_NOTHING = frozenset(
+    {"create_draft", "message_sent", "message_postponed", "owe_note", "note_fact", "rule_anew", "say", "hand_over"}
+)
 """Changes that return nothing and yet are one; of the others, None says that nothing was changed."""
 
 
@@ -116,8 +121,10 @@ def wrap_commits(points: Points) -> None:
 def _change_names(change: Callable[[Any], Any], value: Any) -> list[str]:
     """`submit`, or for the outbox `claim-card`, `sent-note-asked`; nothing for what changed nothing."""
     name = change.__qualname__.split(".<locals>")[0].rpartition(".")[2]
-    if name in _ROUTINE or (value is None and name not in _TELLS_NOTHING):
+    if name in _ROUTINE or value == [] or (value is None and name not in _TELLS_NOTHING):
         return []
+    if name == "note_fact":
+        return [f"fact-{inspect.getclosurevars(change).nonlocals['fact'].what}"]
     if name == "claim_owed_messages":
         return [f"claim-{_role(owed.message)}" for owed in value]
     if name == "claim_due_jobs":
@@ -218,6 +225,10 @@ def run(environment: Mapping[str, str]) -> None:
         wrap_commits(points)
         wrap_calls(points)
         wrap_slack(points)
+        from handlers.slack import people  # noqa: PLC0415
+
+        assert isinstance(people.PATIENCE, float)
+        people.PATIENCE = SLACK_TAKES
     if environment.get(HURRY):
         hurry(float(environment[HURRY]))
     sys.argv = ["postroom", "run"]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,15 +22,22 @@ import crash_runner
 from bot.sandbox.modal import Modal, Submission
 from bot.sandbox.model import BOT_USER_ID, Message
 from bot.sandbox.people import Person
-from bot.sandbox.stage import Bot, Pace, Stage, set_stage
+from bot.sandbox.stage import Bot, BotDied, Pace, Stage, set_stage
 from bot.sandbox.workspace import Workspace, default_workspace
 from providers.mailin.sandbox import MailinSandbox
 
-PATIENCE = 20.0
-"""Seconds that somebody waits for what must come. Two cores are shared by many bots."""
+PATIENCE = 60.0
+"""Seconds that somebody waits for what must come, Slack for an answer among them: two cores are shared by many bots.
+A bot that dies hangs up, and that is noticed at once."""
 HURRY = 0.7
 """Seconds instead of the minutes that are built in, so that a test need not sit them out: see `crash_runner.HURRY`."""
-PACE = Pace(first_poll=0.15, max_poll=0.3, job=0.3, lease=1.5, reconcile_after=1.5)
+PACE = Pace(first_poll=0.15, max_poll=0.3, job=0.3, lease=2.5, reconcile_after=1.5)
+
+TOO_LATE = ("has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since")
+"""What somebody may be told who pressed once more, after a click that Slack said had failed."""
+
+APPROVERS = 'approvers = ["U0OMAR", "U0FINN"]\n'
+"""The line of the settings under which more can be said about approvals."""
 
 Seen = TypeVar("Seen")
 
@@ -121,6 +128,10 @@ class Scene:
     not_before: str = ""
     lives: int = 0
     is_over: bool = False
+    processes: int = 1
+    """How many bots there are at the same time."""
+    starts_with_other_settings: int = 0
+    """How often the settings were changed between two of its lives."""
 
     @property
     def ana(self) -> Person:
@@ -132,6 +143,11 @@ class Scene:
         """Who decides."""
         return self.workspace.person("omar")
 
+    @property
+    def finn(self) -> Person:
+        """Who decides as well."""
+        return self.workspace.person("finn")
+
     def is_killed(self) -> None:
         """SIGKILL from outside, now. Whoever watches starts it again."""
         assert self.bot.process is not None
@@ -140,7 +156,12 @@ class Scene:
     async def begin(self) -> None:
         """The first life, the one that may end early. From now on somebody is there to start it again."""
         self.lives = 1
-        await self.bot.start(more_environment={crash_runner.KILL_AT: self.dies_at})
+        try:
+            await self.bot.start(more_environment={crash_runner.KILL_AT: self.dies_at})
+        except BotDied:
+            if not self.has_died:
+                raise
+            await self.back(life=1)
 
     async def watching(self) -> None:
         """What a supervisor does: start it again when it has died."""
@@ -225,8 +246,9 @@ class Scene:
 
     @property
     def cards(self) -> list[Message]:
-        """What stands in #approvals."""
-        return self.omar.messages("#approvals")
+        """The cards in #approvals."""
+        there = self.omar.messages("#approvals")
+        return [message for message in there if message.blocks and message.blocks[0]["type"] == "header"]
 
     @property
     def parents(self) -> list[Message]:
@@ -257,8 +279,8 @@ class Scene:
             return database.execute(sql).fetchall()
 
     def facts(self) -> list[str]:
-        """What the audit says happened, in order."""
-        return [row[0] for row in self.rows("SELECT what FROM audit ORDER BY seq")]
+        """What the audit says happened to requests, in order; what it says about the house itself is left out."""
+        return [row[0] for row in self.rows("SELECT what FROM audit WHERE request_id <> '' ORDER BY seq")]
 
     def bought(self) -> Counter[str]:
         """What the provider was paid for, how often each."""
@@ -268,12 +290,20 @@ class Scene:
 
     async def ana_opens_the_form(self, words: str = "/domain buy acme-mail.com acme-hq.co") -> Modal:
         """She types the command, and again if the bot died before she saw the form."""
+        return await self.opens_the_form(self.ana, words)
+
+    async def opens_the_form(self, who: Person, words: str) -> Modal:
+        """Somebody types a command, and again if the bot died before they saw the form."""
+
+        def form() -> Modal | None:
+            return who.modal if who.modal is not None and who.modal.callback_id == "form" else None
+
         while True:
             life = self.lives
-            await self.ana.types(words, channel="#outreach")
-            await self.waits(lambda life=life: self.modal("form") or self.lives > life, "the form")
-            if form := self.modal("form"):
-                return form
+            await who.types(words, channel="#outreach")
+            await self.waits(lambda life=life: form() or self.lives > life, "the form")
+            if opened := form():
+                return opened
 
     async def ana_asks(self, words: str = "/domain buy acme-mail.com acme-hq.co") -> Modal:
         """She fills in the form, and sees the review. If her form was taken she need do nothing more to see it."""
@@ -333,6 +363,40 @@ class Scene:
         """He presses Approve on the card."""
         await self.presses(self.omar, "approve", lambda: self.cards)
 
+    async def both_approve(self) -> None:
+        """Omar says yes, and then Finn does, which makes two."""
+        await self.omar_approves()
+        await self.presses(self.finn, "approve", lambda: self.cards)
+
+    async def sends(self, person: Person, modal: Modal, **values: Any) -> None:
+        """Somebody fills in a form of the card's and sends it, again if Slack says that it failed."""
+        await person.fills(modal, **values)
+        life = self.lives
+        sent = await person.submits(modal)
+        if sent.result == "trouble":
+            await self.back(life)
+            sent = await person.submits(modal)
+            assert sent.result in ("closed", "updated"), sent
+            assert sent.result == "closed" or any(map(modal.reads, TOO_LATE))
+        else:
+            assert sent.result == "closed", sent
+
+    async def form_of(self, person: Person, opens: Callable[[], Awaitable[object]]) -> Modal:
+        """The form that somebody gets by `opens`, which they do again if the bot died before they saw it."""
+        while not person.modal:
+            life = self.lives
+            await opens()
+            await self.waits(lambda life=life: person.modal or self.lives > life, "the form")
+        return person.modal
+
+    def restarts_with(self, before: str, after: str) -> None:
+        """Other settings, from the next life on: `after` stands where `before` did."""
+        path = self.bot.folder / "postroom.toml"
+        said = path.read_text()
+        assert before in said
+        path.write_text(said.replace(before, after))
+        self.starts_with_other_settings += 1
+
     def modal(self, callback_id: str) -> Modal | None:
         """What Ana has before her, if it is this."""
         modal = self.ana.modal
@@ -341,6 +405,10 @@ class Scene:
     async def ends(self, *words: str) -> None:
         """Waits until card and parent say how it ended and nothing is owed any more, then stops the bot."""
         await self.waits(self.reads(*words), " or ".join(words))
+        await self.is_over_and_quiet()
+
+    async def is_over_and_quiet(self) -> None:
+        """Waits until nothing is owed any more, then stops the bot."""
         await self.is_quiet()
         await asyncio.sleep(0.05)  # a death that comes right after the last commit has come by now
         await self.is_quiet()
@@ -374,15 +442,29 @@ def has(message: Message, button: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def set_scene(
-    nursery: Path, *, dies_at: str = "", not_before: str = "", pace: Pace | None = None
+    nursery: Path,
+    *,
+    dies_at: str = "",
+    not_before: str = "",
+    pace: Pace | None = None,
+    approvals: str = "",
+    budgets: str = "",
+    before: Callable[[Scene], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Scene]:
     """A fresh workspace, a fresh provider and a bot, already running, that dies at `dies_at` and is started again.
 
+    `approvals` and `budgets` are more lines of its settings; `before` is what happened in lives that are over.
     Raises Strayed when it died before it had passed the point `not_before`.
     """
     async with set_bare_stage(pace or PACE) as stage:
         bot = mortal(stage, nursery)
         scene = Scene(stage.workspace, stage.mailin, bot, dies_at, not_before)
+        path = bot.folder / "postroom.toml"
+        own = {line.partition(" =")[0] for line in approvals.splitlines()}
+        lines = [line for line in path.read_text().splitlines(keepends=True) if line.partition(" =")[0] not in own]
+        path.write_text("".join(lines).replace(APPROVERS, APPROVERS + approvals) + budgets)
+        if before is not None:
+            await before(scene)
         async with watched(scene):
             yield scene
 
@@ -391,7 +473,9 @@ async def set_scene(
 async def set_bare_stage(pace: Pace) -> AsyncIterator[Stage]:
     """A fresh workspace and a fresh provider; its bot is the real program, not yet started."""
     with tempfile.TemporaryDirectory(prefix="crash") as folder:
-        async with set_stage(default_workspace(), Path(folder), pace=pace) as stage:
+        workspace = default_workspace()
+        workspace.app.ack_timeout = PATIENCE
+        async with set_stage(workspace, Path(folder), pace=pace) as stage:
             yield stage
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from crash_books import ASKED, ASKS, BOTH, FIRST, FOUND, NOTHING, ended, together, told
 from crash_stage import Scene, set_bare_stage, watched
@@ -13,14 +14,18 @@ from bot.sandbox.stage import Pace
 from providers.mailin.sandbox import Fault, Kind, Operation, Work
 
 PACE = Pace(first_poll=0.15, max_poll=0.3, job=0.3, lease=1, reconcile_after=0.8)
+PATIENT = replace(PACE, lease=30)
+"""Nobody dies here, so nobody may think so, however busy the machine."""
 SLOW = 20.0
 """Seconds that the provider takes to answer: nobody is there any more when it does."""
+SOON = 4.0
+"""Seconds that it takes while the bot is told to stop: it is told well before."""
 
 
 @asynccontextmanager
-async def real_scene() -> AsyncIterator[Scene]:
+async def real_scene(pace: Pace = PACE) -> AsyncIterator[Scene]:
     """A scene with `bot.cli run` itself."""
-    async with set_bare_stage(PACE) as stage:
+    async with set_bare_stage(pace) as stage:
         scene = Scene(stage.workspace, stage.mailin, stage.bot)
         async with watched(scene):
             yield scene
@@ -73,8 +78,8 @@ async def killed_in_the_call(work: Work, bought: Counter[str], rest: Sequence[li
 
 
 async def test_an_orderly_stop_waits_for_the_answer() -> None:
-    async with real_scene() as scene:
-        scene.mailin.faults.add(Operation.BUY_MULTIPLE, Fault.slow(1.0))
+    async with real_scene(PATIENT) as scene:
+        scene.mailin.faults.add(Operation.BUY_MULTIPLE, Fault.slow(SOON))
         await approved(scene)
         scene.is_over = True
         await scene.bot.stop()
@@ -91,8 +96,9 @@ async def test_an_orderly_stop_waits_for_the_answer() -> None:
 
 
 async def test_an_orderly_stop_begins_nothing_new() -> None:
-    async with real_scene() as scene:
-        scene.mailin.faults.add(Operation.BUY_MULTIPLE, Fault.slow(1.0), times=3)
+    async with real_scene(PATIENT) as scene:
+        for seconds in (0.5, SOON):
+            scene.mailin.faults.add(Operation.BUY_MULTIPLE, Fault.slow(seconds))
         for count, name in enumerate(("one", "two", "three"), start=1):
             review = await scene.ana_asks(f"/domain buy {name}-mail.com {name}-hq.co")
             assert (await scene.confirms_once(review)).result == "cleared"

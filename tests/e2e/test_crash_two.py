@@ -28,7 +28,7 @@ async def two_bots(nursery: Path, pace: Pace) -> AsyncIterator[tuple[Scene, list
     """Both started at the same moment on a database that is not there yet, and both connected."""
     async with set_bare_stage(pace) as stage:
         bots = [mortal(stage, nursery, name=name, hurry=False) for name in ("one", "other")]
-        scene = Scene(stage.workspace, stage.mailin, bots[0])
+        scene = Scene(stage.workspace, stage.mailin, bots[0], processes=2)
         try:
             await asyncio.gather(*(bot.start() for bot in bots))
             await scene.waits(lambda: scene.workspace.delivery.connections == 2, "two bots")

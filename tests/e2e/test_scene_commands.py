@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,7 +204,29 @@ class TestHouseCommands:
         assert "`/domain buy [name.com …]` Buy one or more new domains." in said
         assert "`/domain list" not in said
         assert "[Domain]" in said
-        assert "Nothing has all of these words." in await asks(house, "/postroom help zeppelin")
+        assert await asks(house, "/domain help new domains") == said.replace("about new", "about domain new")
+
+    @pytest.mark.parametrize(
+        ("typed", "meant", "command"),
+        [
+            ("pasword", "password", "/mailbox password"),
+            ("domian buy", "domain buy", "/domain buy"),
+            ("Verfy Credts", "verify credits", "/verify credits"),
+        ],
+    )
+    async def test_help_with_a_typo_shows_what_was_meant(
+        self, house: House, typed: str, meant: str, command: str
+    ) -> None:
+        said = await asks(house, f"/postroom help {typed}")
+
+        assert said.splitlines()[1] == f"Nothing has all of these words. Did you mean “{meant}”?"
+        assert f"`{command}" in said
+
+    @pytest.mark.parametrize("typed", ["zeppelin", "domain zeppelin", "password credits servers"])
+    async def test_help_with_words_that_nothing_has(self, house: House, typed: str) -> None:
+        said = await asks(house, f"/postroom help {typed}")
+
+        assert said.splitlines()[1:] == ["Nothing has all of these words. `/postroom help` shows everything."]
 
     @pytest.mark.parametrize("typed", ["domain buy", "/domain buy", "Domain BUY"])
     async def test_help_for_one_command_shows_what_it_asks_for(self, house: House, typed: str) -> None:
@@ -240,13 +263,13 @@ class TestHouseCommands:
         done = await house.approved(house.ana, "done.com")
         await house.runs_for(minutes=5)
         await house.approved(house.ana, "working.com")
-        await house.asks(house.omar, "waiting.com", "waiting.co", channel="dm")
+        await house.asks(house.ana, "waiting.com", "waiting.co", channel="dm")
         assert "Done" in reading(done.parent.blocks)
 
         said = await asks(house, "/postroom jobs")
 
         assert "*2 requests are not finished.*" in said
-        assert "*Buy 2 domains (SMTP)* · <@U0OMAR> in a direct message" in said
+        assert "*Buy 2 domains (SMTP)* · <@U0ANA> in a direct message" in said
         assert "Waiting for approval" in said
         assert "*Buy working.com (SMTP)* · <@U0ANA> in <#C0OUTREACH>" in said
         assert "In progress" in said
@@ -258,6 +281,51 @@ class TestHouseCommands:
     )
     async def test_a_typo_in_a_house_command(self, house: House, typed: str, meant: str) -> None:
         assert meant in await asks(house, f"/postroom {typed}")
+
+
+class TestHelpOverSeveralProviders:
+    """Where several providers do the same, a word is found in what any of them asks for."""
+
+    @pytest.fixture
+    async def all_five(self, tmp_path: Path) -> AsyncIterator[House]:
+        accounts = tuple(f"{name}-main" for name in ("mailin", "scaledmail", "smailor", "instantly", "mailapi"))
+        async with open_house(tmp_path, accounts=accounts) as opened:
+            yield opened
+
+    @pytest.mark.parametrize(
+        ("word", "command"),
+        [
+            ("hour", "/domain subdomain"),  # of the second variant: its help
+            ("team", "/domain subdomain"),  # … the hint of a field
+            ("quota", "/mailbox create"),  # … its label
+            ("csv", "/verify file"),  # what is said of files
+            ("porkbun", "/postroom registrar-add"),  # a choice
+            ("instantly", "/campaign create"),  # the provider's name
+            ("MailAPI", "/domain add"),
+        ],
+    )
+    async def test_a_word_is_found_in_whatever_is_read_of_it(self, all_five: House, word: str, command: str) -> None:
+        said = await asks(all_five, f"/postroom help {word}")
+
+        assert f"`{command}" in said, said
+        assert "Nothing has all of these words" not in said
+
+    async def test_only_what_can_be_asked_here_is_found(self, house: House) -> None:
+        """No account at the provider that takes sub-domains by the hour."""
+        assert "Nothing has all of these words." in await asks(house, "/postroom help quota")
+        assert "`/domain subdomain" not in await asks(house, "/postroom help hour")
+
+    async def test_words_that_no_one_variant_has_together_find_nothing(self, all_five: House) -> None:
+        assert "Nothing has all of these words." in await asks(all_five, "/postroom help smailor quota")
+
+    async def test_a_typo_of_another_variants_word(self, all_five: House) -> None:
+        assert "Did you mean “quota”?" in await asks(all_five, "/postroom help qoata")
+
+    async def test_it_says_which_accounts_can_be_named(self, all_five: House) -> None:
+        said = await asks(all_five, "/postroom help domain subdomain")
+
+        assert "Accounts: `mailin-main`, `mailapi-main`. Type one of these names with the command" in said
+        assert "Accounts:" not in await asks(all_five, "/postroom help domain buy")
 
 
 class TestWordsNobodyKnows:
@@ -278,6 +346,30 @@ class TestWordsNobodyKnows:
         assert meant in said
         assert said.endswith("Nothing was asked.")
         assert house.ana.modal is None
+
+    @pytest.mark.parametrize(
+        ("typed", "told"),
+        [
+            (
+                "/postroom orders add xyz",
+                "/postroom orders takes no words, so “add xyz” was not used. Did you mean /postroom order-add? "
+                "Nothing was asked.",
+            ),
+            (
+                "/verify credits of <b>",
+                "/verify credits takes no words, so “of &lt;b&gt;” was not used. Nothing was asked.",
+            ),
+            ("/postroom jobs of Ana", "/postroom jobs takes no words, so “of Ana” was not used."),
+        ],
+    )
+    async def test_words_that_nothing_is_done_with_are_named(self, house: House, typed: str, told: str) -> None:
+        assert await asks(house, typed) == told
+        assert not house.calls["orders"] + house.calls["credits"]
+
+    async def test_a_form_names_them_too(self, house: House) -> None:
+        form = await house.form(house.ana, "/postroom registrar-add porkbun key")
+
+        assert "/postroom registrar-add takes no words, so “porkbun key” was not used." in reading(form.blocks)
 
     async def test_a_command_that_no_account_can_do(self, house: House) -> None:
         for command, at in (("/prewarm", "ScaledMail"), ("/campaign start now", "Instantly")):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pydantic import HttpUrl
 
 from bot.settings import JobSettings
 from providers.mailin.sandbox import Fault, Work
 from storage.records import RequestState
 from tests.house import House, Story, open_house, prices, reading
 
-BUTTONS = "[It happened]\n[It did not happen]\n[Keep watching]"
+BUTTONS = "happened]\n[It did not happen]\n[Keep watching]"
 
 
 def gaps(house: House, *operations: str) -> list[float]:
@@ -37,22 +39,37 @@ class TestAsking:
         )
         assert set(gaps(house, "job_status")[8:]) == {300.0}
 
-    async def test_one_at_a_time_for_an_account(self, tmp_path: Path) -> None:
-        async with open_house(tmp_path, accounts=("mailin-main", "mailin-spare")) as house:
-            for name in ("one.com", "two.com"):
-                await house.approved(house.ana, name, account="mailin-main")
-            await house.approved(house.ana, "three.com", account="mailin-spare")
-            house.clock.advance(seconds=10)
+    async def test_an_account_gets_no_more_looks_than_its_pace_allows_and_the_others_do_not_wait(
+        self, tmp_path: Path
+    ) -> None:
+        """Two calls are two seconds here: more would only stand in the queue of those who ask something meanwhile."""
+        async with open_house(tmp_path, accounts=("mailin-main", "mailin-spare"), spacing=1) as house:
+            for number in range(12):
+                await house.approved(house.ana, f"n{number}.com", account="mailin-main")
+            await house.approved(house.ana, "spare.com", account="mailin-spare")
+            for name in house.mailin.domains:
+                house.mailin.domains[name].active_at += timedelta(days=1)
+            house.clock.advance(hours=1)
+            house.mailin.faults.add("job_status", Fault.slow(0.2), times=100)
+            before = house.calls["job_status"]
 
-            await house.inside.jobs.look()
-            await house.inside.jobs.looks.settled()
-            assert house.calls["job_status"] == 2  # one of each account
-            due = await house.inside.store.next_job_due()
+            due = await house.inside.jobs.look()
+            await asyncio.sleep(0.1)
+            assert house.calls["job_status"] - before == 3
             assert due is not None
-            assert due <= house.clock.now()  # and the second of the first account is next
+            assert due > house.clock.now()  # nobody has to come back before one of them has ended
+            await house.inside.jobs.looks.settled()
 
-            await house.tick()
-            assert house.calls["job_status"] == 3
+    async def test_things_of_an_account_are_asked_about_at_the_same_time(self, house: House) -> None:
+        for number in range(8):
+            await house.approved(house.ana, f"n{number}.com")
+        house.clock.advance(seconds=10)
+        house.mailin.faults.add("job_status", Fault.slow(0.5), times=8)
+
+        await house.inside.jobs.look()
+        await asyncio.sleep(0.3)
+        assert house.calls["job_status"] == 8  # none has been answered yet
+        await house.inside.jobs.looks.settled()
 
     async def test_while_an_account_is_asked_its_other_jobs_are_not_due(self, house: House) -> None:
         """Or the beat would be called again and again for work that it cannot take."""
@@ -95,11 +112,11 @@ class TestAsking:
 
     async def test_a_short_retry_after_is_waited_for_on_the_spot(self, house: House) -> None:
         await house.approved(house.ana, "acme.com")
-        house.mailin.faults.add("job_status", Fault.answers(429, retry_after=7))
+        house.mailin.faults.add("job_status", Fault.answers(429, retry_after=4))
 
         await house.runs_for(seconds=10)
 
-        assert gaps(house, "job_status") == [7.0]
+        assert gaps(house, "job_status") == [4.0]
 
     async def test_the_parent_shows_the_progress(self, house: House) -> None:
         story = await house.approved(house.ana, "acme.com", "acme.co")
@@ -131,7 +148,7 @@ class TestAsking:
 
         await house.runs_for(seconds=30)
         said = reading(story.parent.blocks)
-        assert "a state that Postroom does not know (“paused &lt;!channel&gt; for *lunch*”); still watching." in said
+        assert "a state that Postroom does not know (“paused &lt;!channel&gt; for *lunch*”)." in said
 
         await house.runs_for(minutes=5)
         assert "*Done.*" in reading(story.parent.blocks)
@@ -178,6 +195,29 @@ class TestDeadline:
         await house.runs_for(hours=10)
         assert house.calls["job_status"] == asked
 
+    async def test_a_provider_out_of_reach_says_nothing_about_the_order(self, house: House) -> None:
+        """The order was sent; only the looks at it were not, and the card must not mix that up."""
+        story = await house.approved(house.ana, "acme.com")
+        account = house.settings.accounts["mailin-main"].model_copy(update={"base_url": HttpUrl("http://127.0.0.1:1")})
+        await house.restarts(accounts={"mailin-main": account}, jobs=JobSettings(deadline_hours=1))
+        await house.runs_for(hours=49)
+
+        card = reading(story.card.blocks)
+        assert "*Needs a person.*" in card
+        assert "> When Postroom looked last, it did not get through to the provider." in card
+        assert "That says nothing about the order." in card
+        assert "othing was sent" not in card + "\n".join(story.thread)
+        assert house.bought == ["acme.com"]
+
+    async def test_a_provider_that_keeps_failing_is_what_was_seen(self, house: House) -> None:
+        await house.restarts(jobs=JobSettings(deadline_hours=1))
+        house.mailin.job_seconds = 7200
+        story = await house.approved(house.ana, "acme.com")
+        house.mailin.faults.add("job_status", Fault.answers(403), times=1000)
+        await house.runs_for(hours=2)
+
+        assert "> When Postroom looked last, it could not see how it is. " in reading(story.card.blocks)
+
     async def test_a_person_says_it_happened(self, stuck: Story) -> None:
         await stuck.house.omar.clicks(stuck.card, "settle_happened")
         await stuck.house.tick()
@@ -209,10 +249,12 @@ class TestDeadline:
     async def test_nobody_says_it_who_may_not_approve(self, stuck: Story) -> None:
         house = stuck.house
         await house.ana.clicks(stuck.card, "settle_happened")
+        await house.ana.clicks(stuck.card, "settle_wait")
         await house.tick()
 
         assert house.privately(house.ana, "#approvals") == [
-            "You are not among the people who may decide this. Nothing was changed."
+            "This is your own request, so somebody else has to decide it. Nothing was changed.",
+            "You are not among the people who may decide this. Nothing was changed.",
         ]
         assert await stuck.state() is RequestState.UNKNOWN
 
@@ -228,8 +270,8 @@ class TestDeadline:
             "This has been settled meanwhile, so your answer was not needed. Its thread tells how it went."
         ]
 
-    async def test_whoever_asked_may_say_it_if_they_may_approve(self, tmp_path: Path) -> None:
-        """It is an observation, not a decision: nobody else has to make it."""
+    async def test_whoever_asked_does_not_say_it_though_they_may_approve(self, tmp_path: Path) -> None:
+        """Their word would free or spend the money of their own request; they can only have it watched."""
         async with open_house(tmp_path, approvers=("U0OMAR", "U0ANA")) as house:
             story = await house.asks(house.ana, "acme.com")
             house.mailin.faults.add("buy", Fault.cut_before())
@@ -238,8 +280,11 @@ class TestDeadline:
 
             await house.ana.clicks(story.card, "settle_did_not")
             await house.tick()
+            assert await story.state() is RequestState.UNKNOWN
 
-            assert await story.state() is RequestState.FAILED
+            await house.ana.clicks(story.card, "settle_wait")
+            await house.tick()
+            assert story.thread[-1] == ":mag: <@U0ANA> asked Postroom to keep watching."
 
     async def test_answers_that_can_never_be_read_end_there_too(self, tmp_path: Path) -> None:
         async with open_house(tmp_path, starts=False) as house:
@@ -470,10 +515,11 @@ class TestThePriceRises:
         assert house.bought == []
         assert story.thread[-1] == (
             ":warning: The price changed after the approval, from $12.50 to $13.75. "
-            "Nothing was bought; the card in <#C0APPROVALS> asks again."
+            "Nothing was bought; the card in <#C0APPROVALS> asks again.\n"
+            "• `acme.com` — $12.50 → *$13.75*"
         )
         card = reading(story.card.blocks)
-        assert "`acme.com` — $13.75" in card
+        assert "`acme.com` — $12.50 → *$13.75*" in card
         assert "[Approve]\n[Deny]" in card
         assert "*$13.75*" in card
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.people import Person
 from handlers.slack.words import moment
 from providers.mailapi.sandbox import MailApiSandbox
 from providers.simulator import Fault
@@ -32,15 +33,16 @@ def mailapi(house: House) -> MailApiSandbox:
     return found
 
 
-async def asks_for(house: House, *labels: str) -> Story:
-    """Ana asks for sub-domains of acme.com at MailAPI."""
-    form = await house.form(house.ana, "/domain subdomain")
-    await house.ana.chooses(form, "account", "mailapi-main")
-    form = await house.ana.sees_modal(lambda modal: "labels" in modal.fields)
-    await house.ana.fills(form, domain="acme.com", labels="\n".join(labels))
-    sent = await house.ana.submits(form)
+async def asks_for(house: House, *labels: str, who: Person | None = None) -> Story:
+    """Ana, or somebody else, asks for sub-domains of acme.com at MailAPI."""
+    who = who or house.ana
+    form = await house.form(who, "/domain subdomain")
+    await who.chooses(form, "account", "mailapi-main")
+    form = await who.sees_modal(lambda modal: "labels" in modal.fields)
+    await who.fills(form, domain="acme.com", labels="\n".join(labels))
+    sent = await who.submits(form)
     assert sent.result == "updated", sent
-    return await house.story_of(house.ana)
+    return await house.story_of(who)
 
 
 def row(at: datetime, names: list[str]) -> str:
@@ -110,6 +112,33 @@ async def test_an_hour_that_others_have_used_is_waited_for(house: House) -> None
 
     assert mailapi(house).made == ["a.acme.com", "b.acme.com", "c.acme.com"]
     assert await story.state() is RequestState.SUCCEEDED
+
+
+@pytest.mark.parametrize("minutes", [1, 59, 61, 119])
+async def test_what_waits_and_is_asked_for_twice_is_sent_once(house: House, minutes: int) -> None:
+    first = await asks_for(house, *LABELS)
+    await house.runs_for(minutes=minutes)
+    second = await asks_for(house, "s21", "s22", "x", who=house.omar)
+
+    await house.runs_for(hours=8)
+
+    assert sorted(mailapi(house).made) == sorted([*NAMES, "x.acme.com"])  # once each
+    assert await first.state() is await second.state() is RequestState.SUCCEEDED
+    told = " ".join([*first.thread, *second.thread])
+    assert "in the account already: somebody has had them added meanwhile. They were not sent again." in told
+
+
+async def test_whoever_asks_for_what_waits_is_told_in_the_end_that_it_is_there(house: House) -> None:
+    await asks_for(house, *LABELS[:12])
+    second = await asks_for(house, *LABELS[10:12], who=house.omar)
+
+    await house.runs_for(hours=8)
+
+    assert mailapi(house).made == NAMES[:12]
+    assert second.thread[-1].startswith(
+        ":tada: <@U0OMAR> s10.acme.com, s11.acme.com are in the account already: somebody has had them added "
+        "meanwhile. They were not sent again. All 2 sub-domains are verified."
+    )
 
 
 async def test_no_answer_to_the_first_ten_is_looked_up_before_it_goes_on(house: House) -> None:
@@ -215,7 +244,7 @@ async def test_a_provider_that_says_again_in_a_second_is_not_believed_for_ever(h
 
 async def test_the_days_begin_with_the_decision(house: House) -> None:
     house.mailin.own("acme.com")
-    form = await house.form(house.ana, "/mailbox create ana@acme.com Ana Ruiz")
+    form = await house.form(house.ana, "/mailbox create mailin-main ana@acme.com Ana Ruiz")
     await house.ana.fills(form, reason="For spring")
     await house.ana.submits(form)
     await house.ana.submits(await house.ana.sees_modal("review"))

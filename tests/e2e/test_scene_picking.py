@@ -304,6 +304,8 @@ class TestTakingAway:
         [upload] = house.slack.uploads.values()
         assert message.reads(f"/files/{upload.id}|{verified}-invalid.csv")
         assert upload.content == b"email,result\nbad@acme.com,invalid\n"
+        begun_and_done = house.on_disk("select what from audit where what like 'reveal%' order by seq")
+        assert [kind for (kind,) in begun_and_done] == ["reveal_begun", "revealed"]
         assert not house.omar.messages("dm")
         assert "bad@acme.com,invalid" not in str(house.on_disk("select * from audit"))
 
@@ -326,7 +328,8 @@ class TestTakingAway:
         assert "*1 of 3 addresses is deliverable.*" in said
         assert "Slack did not take the file" in said
         assert cure in said
-        assert house.on_disk("select what from audit where what = 'revealed'") == []
+        noted = house.on_disk("select what from audit where what like 'reveal%' order by seq")
+        assert [kind for (kind,) in noted] == ["reveal_begun", "reveal_failed"]
 
     async def test_in_a_window(self, house: House, verified: str) -> None:
         form = await house.form(house.ana, "/verify result")
@@ -446,6 +449,54 @@ async def test_a_verification_beyond_the_balance_is_refused_before_anybody_is_as
     assert not house.slack.messages("C0APPROVALS")
     assert await house.inside.store.open_requests() == []
     assert not house.mailin.tasks
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "told"),
+    [
+        ("one", "ana@acme.com", "This costs 1 credit, and the account has none."),
+        ("list", "ana@acme.com bo@acme.com", "This costs 2 credits, and the account has 1."),
+        ("file", "ana@acme.com bo@acme.com", "This costs 2 credits, and the account has 1."),
+    ],
+)
+async def test_a_verification_that_the_balance_no_longer_covers_is_not_sent(
+    house: House, command: str, words: str, told: str
+) -> None:
+    """It was approved; meanwhile others have spent the credits."""
+    form = await house.form(house.ana, f"/verify {command} {words}")
+    await house.ana.fills(form, reason="May")
+    await house.ana.submits(form)
+    await house.ana.submits(await house.ana.sees_modal("review"))
+    story = await house.story_of(house.ana)
+    house.mailin.ledger = [("Purchased credits", 0 if command == "one" else 1)]
+
+    await house.omar.clicks(story.card, "approve")
+    await house.tick()
+
+    assert await story.state() == "failed"
+    assert told in story.thread[-1]
+    assert "Nothing was sent." in story.thread[-1]
+    assert "Buy credits at Mailin" in story.thread[-1]
+    assert not house.mailin.tasks
+    assert house.on_disk("SELECT COUNT(*) FROM intents") == [(0,)]
+
+
+async def test_of_two_verifications_the_balance_covers_one(house: House) -> None:
+    house.mailin.ledger = [("Purchased credits", 3)]
+    stories = []
+    for words in ("ana@acme.com bo@acme.com", "cy@acme.com di@acme.com"):
+        form = await house.form(house.ana, f"/verify list {words}")
+        await house.ana.fills(form, reason="May")
+        await house.ana.submits(form)
+        await house.ana.submits(await house.ana.sees_modal("review"))
+        stories.append(await house.story_of(house.ana))
+    for story in stories:
+        await house.omar.clicks(story.card, "approve")
+    await house.runs_for(minutes=10)
+
+    assert [await story.state() for story in stories] == ["succeeded", "failed"]
+    assert "This costs 2 credits, and the account has 1." in stories[1].thread[-1]
+    assert len(house.mailin.tasks) == 1
 
 
 @needs_browser

@@ -79,7 +79,8 @@ async def test_what_was_free_when_it_was_asked_and_is_not_any_more_gets_a_card(h
     assert await story.state() == "awaiting_approval"
     assert story.thread[-1] == (
         ":warning: The price changed after it was asked, from no cost to $6.00. Nothing was bought; the card in "
-        "<#C0APPROVALS> asks for approval."
+        "<#C0APPROVALS> asks for approval.\n"
+        "• `ana@acme.com` — $0.00 → *$3.00*\n• `bo@acme.com` — $0.00 → *$3.00*\nTotal: no cost → *$6.00*"
     )
     assert house.calls["create_mailboxes"] == 0
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.forms import client_errors, elements_in, typed_state, values_of
+from handlers.policy import Policy, Ruling, Terms
 from handlers.slack import forms
 from handlers.slack.messages import answer_lines
 from handlers.slack.words import built, paragraphs
@@ -444,7 +445,8 @@ class TestOtherViews:
             account="main",
             reason="&" * 500,
             quote=quote,
-            approvers=[f"U0APPROVER{n}" for n in range(60)],
+            ruling=Ruling("r" * 80, (), auto=False, terms=Terms(tuple(f"U0APPROVER{n}" for n in range(60)))),
+            policy=Policy(Terms(("U0OMAR",)), "C0APPROVALS"),
         )
 
         assert shown(view)["submit"]["text"] == "Ask for approval"

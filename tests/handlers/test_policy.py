@@ -1,17 +1,14 @@
-"""Who may say yes, and when to look again."""
+"""When to look again, and who is a person."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.policy import JITTER, JobTimes, is_group, state_after_asking, wait_before_poll, why_not
-from providers.action import Effect, Quote, QuoteLine
-from storage.records import RequestState
+from handlers.policy import JITTER, JobTimes, is_group, wait_before_poll
 
 seconds = st.floats(0.01, 86_400)
 chances = st.floats(0, 1, exclude_max=True)
@@ -67,32 +64,6 @@ def test_the_first_waits_as_they_are_configured_by_default() -> None:
 
     assert waits[:4] == [10, 15, 22.5, 33.75]
     assert waits[-1] == 300
-
-
-def test_nobody_decides_their_own_request_even_if_they_may_decide() -> None:
-    assert "your own request" in (why_not("U0ANA", "U0ANA", {"U0ANA"}) or "")
-    assert "not among" in (why_not("U0FINN", "U0ANA", frozenset({"U0OMAR"})) or "")
-    assert why_not("U0OMAR", "U0ANA", frozenset({"U0OMAR"})) is None
-    assert why_not("U0OMAR", "U0ANA", frozenset()) is not None
-
-
-def test_what_costs_or_destroys_waits_and_the_rest_does_not() -> None:
-    waiting = {effect for effect in Effect if state_after_asking(effect, None) is RequestState.AWAITING}
-
-    assert waiting == {Effect.SPEND, Effect.DESTROY}
-    assert state_after_asking(Effect.WRITE, None) is RequestState.APPROVED
-
-
-@pytest.mark.parametrize(
-    ("prices", "waits"), [([], False), (["0"], False), (["0", None], True), ([None], True), (["0", "0.01"], True)]
-)
-def test_a_change_waits_unless_its_price_is_known_to_be_nothing(prices: list[str | None], waits: bool) -> None:
-    lines = tuple(QuoteLine(what="mailbox", price=None if price is None else Decimal(price)) for price in prices)
-
-    after = state_after_asking(Effect.WRITE, Quote(lines=lines))
-
-    assert after is (RequestState.AWAITING if waits else RequestState.APPROVED)
-    assert state_after_asking(Effect.DESTROY, Quote(lines=lines)) is RequestState.AWAITING
 
 
 def test_people_and_groups_are_told_apart_by_their_ids() -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.blocks import message_problems
+from bot.sandbox.markup import as_escaped
+from bot.sandbox.workspace import default_workspace
 from handlers.slack.messages import item_line
 from handlers.slack.words import (
     SECTION_TEXT,
@@ -27,6 +29,7 @@ from handlers.slack.words import (
     quoted,
     section,
     small,
+    unescaped,
     whoever,
 )
 from providers.action import Item, ItemState
@@ -160,3 +163,32 @@ def test_people_places_and_moments() -> None:
     assert place("D0ANA") == place("U0ANA") == "a direct message"
     shown = moment(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
     assert shown == "<!date^1772442000^{date_short_pretty} at {time}|2026-03-02 09:00 UTC>"
+
+
+@pytest.mark.parametrize(
+    ("sent", "typed"),
+    [
+        ("history <http://acme.com|acme.com>", "history acme.com"),
+        ("history <https://acme.com/a?b=1&amp;c=2>", "history https://acme.com/a?b=1&c=2"),
+        ("why <mailto:ana@acme.com|ana@acme.com>", "why ana@acme.com"),
+        ("why <mailto:ana@acme.com>", "why ana@acme.com"),
+        ("a &lt;b&gt; &amp;amp; c", "a <b> &amp; c"),
+        ("until friday <@U0FINN|finn>", "until friday <@U0FINN|finn>"),
+        ("<#C0OUTREACH|outreach> <!subteam^S0FINANCE> <!here>", "<#C0OUTREACH|outreach> <!subteam^S0FINANCE> <!here>"),
+        ("< > <|> <>", "< > <|> <>"),
+    ],
+)
+def test_links_that_slack_made_of_a_command_are_words_again(sent: str, typed: str) -> None:
+    assert unescaped(sent) == typed
+
+
+typed_words = st.sampled_from(
+    ["acme.com", "ana@acme.com", "https://acme.com/x?a=1&b", "<b>", "&amp;", "until", "a.b", "3.5"]
+)
+
+
+@given(st.lists(typed_words, max_size=5).map(" ".join))
+def test_what_slack_escapes_reads_as_it_was_typed(words: str) -> None:
+    command = f"/postroom {words}"
+
+    assert unescaped(as_escaped(default_workspace(), command)) == command

@@ -57,10 +57,11 @@ class Means:
 
 @dataclass(frozen=True)
 class Listing:
-    """A listing: how so many rows get into the sandbox, and how all of them are read."""
+    """A listing: how so many rows get into the sandbox, how all are read, and by what one of them is asked about."""
 
     fill: Callable[[Any, int], object]
     read: Callable[[Any], Awaitable[Sequence[Any]]]
+    handle: Callable[[Any], str | int | None]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Contract:
     shown: frozenset[str] = frozenset()
     """Of what the settings keep secret, that which an answer tells on purpose, to whoever has asked for it."""
     hidden: Callable[[Any], Iterable[str]] = lambda _: ()
+    limited_apart: frozenset[str] = frozenset()
+    """The calls that are limited by what they are about, and not with all others of the account."""
     log_in: str | None = None
     """The sandbox's operation for logging in, where there is one: then a 401 is answered with a fresh log-in and the
     same call once more, the one case of a spend that is sent twice."""
@@ -121,8 +124,9 @@ class Contract:
 
     def account_settings(self, url: str, **changed: Any) -> AccountSettings:
         """The settings of an account at `url`, without any pacing unless it is asked for."""
-        said = {"provider": self.provider, "base_url": url, "min_seconds_between_calls": 0, "timeout_seconds": 5}
-        return provider_named(self.provider).settings(**(said | dict(self.settings) | changed))
+        said = {"provider": self.provider, "base_url": url, "timeout_seconds": 5}
+        paces = {"min_seconds_between_calls": 0, "min_seconds_between_writes": 0}
+        return provider_named(self.provider).settings(**(said | paces | dict(self.settings) | changed))
 
 
 def secrets_in(settings: AccountSettings) -> list[str]:

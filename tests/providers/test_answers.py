@@ -115,6 +115,20 @@ class TestJson:
         assert read == meant
         assert json.dumps(read, ensure_ascii=False).encode()
 
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [
+            (r'{"a": "x\u0000y", "b\u0001": ["\b\f\u001b[31m"]}', {"a": "xy", "b": ["[31m"]}),
+            (r'["\u202eevil.com", "\u2066a\u2069", "\u007F\u009f"]', ["evil.com", "a", ""]),
+            ('["\u202eevil.com", "a\x7f\x85\u2067b"]', ["evil.com", "ab"]),
+            (r'["two\nlines\tand \\u0000 and \\b"]', ["two\nlines\tand \\u0000 and \\b"]),
+            ('["\u200fשלום", "👩\u200d💻", "é"]', ["\u200fשלום", "👩\u200d💻", "é"]),
+            (r'{"a": [1, null, true, {"\u0000": 1.5}]}', {"a": [1, None, True, {"": 1.5}]}),
+        ],
+    )
+    def test_what_nobody_sees_is_left_out(self, text: str, meant: Any) -> None:
+        assert read_json(text) == meant
+
     @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
     def test_what_is_none(self, text: str) -> None:
         with pytest.raises(ValueError):

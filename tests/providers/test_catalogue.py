@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field, SecretStr
 
 from providers.accounts import AccountSettings, PriceList
-from providers.action import Action, Effect
+from providers.action import Action, Effect, choices, hidden
 from providers.catalogue import NOUNS, RESERVED_FIELDS, Catalogue, account_types, built_in, open_account
+from providers.files import from_file
 from providers.mailin.client import MailinClient, MailinSettings
 
 
@@ -58,6 +59,54 @@ def test_the_nearest_to_a_typo(typed: str, meant: list[str]) -> None:
 def test_the_same_thing_twice_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="is there twice"):
         Catalogue([Rent, Rent])
+
+
+class Sail(Action, provider="marina", command="boat return", title="Bring it back", effect=Effect.WRITE):
+    """Return a boat.
+
+    Under sail, if there is wind.
+    """
+
+    berth: Literal["north_pier", "south"] = Field(
+        "south", title="Berth", description="Where it lies.", json_schema_extra=choices({"south": "By the lighthouse"})
+    )
+    crew: tuple[Literal["skipper", "deckhand"], ...] = Field((), title="With whom")
+    names: list[str] = Field([], title="Names", json_schema_extra=from_file("name"))
+    page: int = Field(1, title="Leaf", json_schema_extra=hidden())
+
+
+MARINA = Catalogue([Rent, Return, Sail, Wash], {"harbour": "Old Harbour", "marina": "Yacht Haven"})
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("rent", [Rent]),
+        ("BOAT", [Rent, Return]),  # one of each command
+        ("wind", [Sail]),  # the whole docstring, of any variant
+        ("bring", [Sail]),  # what stands above its form
+        ("berth lies", [Sail]),
+        ("north pier", [Sail]),  # a choice, in the words that people read
+        ("lighthouse", [Sail]),
+        ("deckhand", [Sail]),
+        ("xlsx", [Sail]),  # what is said where a file is attached
+        ("haven", [Sail]),  # its provider
+        ("marina", [Sail]),
+        ("harbour wash", [Wash]),
+        ("harbour wind", []),  # not of one variant together
+        ("leaf", []),  # nobody sees it
+        ("", [Rent, Return, Wash]),
+    ],
+)
+def test_words_are_looked_for_in_all_that_people_read(words: str, found: list[type[Action]]) -> None:
+    assert MARINA.search(words.split()) == found
+
+
+def test_only_where_there_is_an_account() -> None:
+    assert MARINA.search(["boat"], {"marina"}) == [Sail]
+    assert MARINA.search(["wind"], {"harbour"}) == []
+    assert MARINA.corrected(["lighthuose"], {"marina"}) == ["lighthouse"]
+    assert MARINA.corrected(["lighthuose"], {"harbour"}) == []
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_FIELDS))

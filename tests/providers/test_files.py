@@ -19,10 +19,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from providers.fields import parse_domain
-from providers.files import MOST_BYTES, Wanted, from_file, lines_of, wanted_of
-from providers.xlsx import LONGEST_CELL, MOST_ROWS, MOST_UNPACKED, Unreadable, xlsx_rows
+from providers.files import MOST_BYTES, MOST_BYTES_OF_A_LARGE_ONE, Wanted, from_file, lines_of, wanted_of
+from providers.xlsx import LONGEST_CELL, MOST_COLUMNS, MOST_ROWS, MOST_UNPACKED, Unreadable, xlsx_rows
 
 EMAIL = Wanted(("email",), frozenset())
+LARGE = Wanted(("email",), frozenset(), is_large=True)
 DOMAIN = Wanted(("domain",), frozenset())
 BOXES = Wanted(("email", "name"), frozenset({"email"}))
 NAMES = Wanted(("name",), frozenset())
@@ -74,6 +75,14 @@ def with_rows(rows: str) -> bytes:
     space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     sheet = f'<worksheet xmlns="{space}"><sheetData>{rows}</sheetData></worksheet>'
     return with_part(as_xlsx([["email"]]), SHEET, sheet.encode())
+
+
+def with_texts(rows: str, texts: bytes) -> bytes:
+    """A workbook whose sheet holds these rows, and whose table of texts is this."""
+    relations = b'<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/>'
+    relations += b'<Relationship Id="rId9" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
+    content = with_part(with_rows(rows), "xl/sharedStrings.xml", texts)
+    return with_part(content, "xl/_rels/workbook.xml.rels", relations)
 
 
 def refused(content: bytes, wanted: Wanted = EMAIL) -> str:
@@ -155,6 +164,7 @@ class TestColumns:
         marked = FieldInfo(json_schema_extra=from_file("email", "name", may_lack=["email"]))
 
         assert wanted_of(marked) == BOXES
+        assert wanted_of(FieldInfo(json_schema_extra=from_file("email", is_large=True))) == LARGE
         assert "columns called email and name (or first name and last name)" in BOXES.hint
         assert wanted_of(Field()) is None
 
@@ -188,6 +198,28 @@ class TestRows:
 
         assert len(lines_of(made(rows[:MOST_ROWS]), EMAIL)) == MOST_ROWS - 1
         assert refused(made(rows)).startswith("The file has more than 5,000 rows.")
+
+    @BOTH
+    def test_of_a_large_one_any_number(self, made: Made) -> None:
+        rows = [["name", "email"], *(["Ann", f"a{n}@acme.com"] for n in range(MOST_ROWS + 1))]
+
+        assert len(lines_of(made(rows), LARGE)) == MOST_ROWS + 1
+        assert "5,000 rows" in EMAIL.hint
+        assert LARGE.hint.startswith("CSV or XLSX, at most 10 MB, with a column called email")
+
+    def test_a_large_one_is_read_up_to_what_slack_lets_through(self) -> None:
+        """And little more of it is kept than the lines: a third of what all its rows would take."""
+        content = b"email,name\n" + b"".join(b"person%06d@acme.com,Ann Lee of ACME\n" % n for n in range(250_000))
+        assert 5 * 1024 * 1024 < MOST_BYTES + 1 < len(content) < MOST_BYTES_OF_A_LARGE_ONE
+        tracemalloc.start()
+        try:
+            assert len(lines_of(content, LARGE)) == 250_000
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 48 * 1024 * 1024
+        assert refused(content).startswith("The file has 9.1 MB; at most 5 MB")
+        assert refused(b"x" * (MOST_BYTES_OF_A_LARGE_ONE + 1), LARGE).startswith("The file has 10.0 MB; at most 10 MB")
 
     @given(
         st.lists(
@@ -275,7 +307,11 @@ class TestCsv:
             (bytes(range(256)) * 40, "This is neither CSV nor XLSX."),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "This is a workbook of the old kind"),
             (b"a@acme.com\n" * (MOST_BYTES // 11 + 1), "The file has 5.0 MB; at most 5 MB"),
-            (b"x" * 200_000, "Row 1 cannot be read"),
+            (b"x" * 200_000, "Row 1 has a cell of more than 131,072 characters. Shorten it,"),
+            (b"email\nana@acme.com\n" + b"a" * 200_000 + b"@acme.com\n", "Row 3 has a cell of more than 131,072"),
+            (b'email\n"ana@acme.com\n' + b"bo@acme.com\n" * 20_000, "Row 2 cannot be read: is there a quotation mark"),
+            (b'email\n"ana@acme.com\n', "Row 2 cannot be read: is there a quotation mark"),
+            (b"email\n=1+1@acme.com\n|cmd@acme.com\n", "Row 2: “=1+1@acme.com” is not an e-mail address. Row 3: “|cmd"),
             (b'{"email": "ana@acme.com"}', "No column of the file is called email"),
         ],
     )
@@ -357,8 +393,8 @@ class TestXlsx:
         [
             lambda: with_rows("<row>" + '<c t="str"><v>x</v></c>' * 200_000 + "</row>"),
             lambda: with_rows("<row><c t='str'><v>" + "x" * 30_000_000 + "</v></c></row>"),
-            lambda: with_part(as_xlsx([["x"]]), "xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 6_000_000 + b"</sst>"),
-            lambda: with_part(as_xlsx([["x"]]), "xl/sharedStrings.xml", bytes(MOST_UNPACKED + 1)),
+            lambda: with_texts("<row/>", b"<sst>" + b"<si/>" * 6_000_000 + b"</sst>"),
+            lambda: with_texts("<row/>", bytes(MOST_UNPACKED + 1)),
         ],
         ids=["row", "cell", "strings", "unpacked"],
     )
@@ -369,6 +405,18 @@ class TestXlsx:
         tracemalloc.start()
         try:
             refused(content)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 24 * 1024 * 1024
+
+    def test_nor_do_many_rows_that_are_nearly_empty(self) -> None:
+        content = with_rows('<row><c r="CV1" t="str"><v>x</v></c></row>' * 100_000)
+        assert len(content) < MOST_BYTES
+
+        tracemalloc.start()
+        try:
+            assert refused(content, LARGE).startswith("The workbook has too many cells")
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -391,11 +439,17 @@ class TestXlsx:
         """A workbook of 24 KB kept a core busy for minutes: once for each cell."""
         text = f"<sst><si><t>{'_x0041_' * 4_500}</t></si></sst>".encode()
         cells = "".join("<row>" + '<c t="s"><v>0</v></c>' * 60 + "</row>" for _ in range(4_900))
-        content = with_part(with_rows(cells), "xl/sharedStrings.xml", text)
-        relations = b'<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/>'
-        relations += b'<Relationship Id="rId9" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
 
-        assert "first row holds nothing that is" in refused(with_part(content, "xl/_rels/workbook.xml.rels", relations))
+        assert "first row holds nothing that is" in refused(with_texts(cells, text))
+
+    def test_more_texts_than_so_many_rows_can_have(self) -> None:
+        """Empty ones take next to nothing in the file, and a place each in memory."""
+        texts = "<si><t>email</t></si><si><t>ana@acme.com</t></si>" + "<si/>" * (MOST_ROWS * MOST_COLUMNS)
+        rows = "".join(f'<row><c t="s"><v>{number}</v></c></row>' for number in (0, 1))
+        content = with_texts(rows, f"<sst>{texts}</sst>".encode())
+
+        assert refused(content).startswith("The file has more than 5,000 rows.")
+        assert lines_of(content, LARGE) == ["ana@acme.com"]
 
     def test_a_cell_longer_than_excel_allows(self) -> None:
         assert "more than 32,767 characters" in refused(

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -20,11 +20,14 @@ import pytest
 from providers.action import Effect
 from providers.errors import BadAnswer, NotSent, OutcomeUnknown, ProviderError, RateLimited, Upstream
 from providers.http import (
+    BUSY,
     FAILURES_IN_A_ROW,
     FIRST_REST_SECONDS,
     LONGEST_REST_SECONDS,
     MAX_HOLD_SECONDS,
+    TRIAL_SECONDS,
     UPLOAD_BYTES_PER_SECOND,
+    Answer,
     File,
     Transport,
     seconds_from_retry_after,
@@ -94,13 +97,21 @@ def answer(status: int, body: bytes = b"{}", **headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+class _Bounded(Transport):
+    """Fails where a time limit is missing, instead of keeping everybody waiting."""
+
+    async def call(self, *args: Any, **kwargs: Any) -> Answer:
+        async with asyncio.timeout(10):
+            return await super().call(*args, **kwargs)
+
+
 @pytest.fixture
 async def transport_to(clock: Any) -> AsyncIterator[Callable[..., Transport]]:
     opened: list[Transport] = []
 
     def open_transport(url: str, **options: Any) -> Transport:
         options = {"account": "main", "clock": clock, "sleep": clock.sleep, "jitter": lambda: 0.5} | options
-        opened.append(Transport(url, **options))
+        opened.append(_Bounded(url, **options))
         return opened[-1]
 
     yield open_transport
@@ -430,12 +441,19 @@ class TestBusyProvider:
         assert clock.slept == [0.25]
 
     async def test_it_waits_as_long_as_it_was_asked_to(self, transport_to: Any, clock: Any) -> None:
-        async with serving(answering(answer(503, Retry_After="7"), OK)) as server:
+        async with serving(answering(answer(503, Retry_After="4"), OK)) as server:
             await transport_to(server.url).call("GET", "/x", effect=Effect.READ)
-        assert clock.slept == [7.0]
+        assert clock.slept == [4.0]
 
-    async def test_but_not_for_ever(self, transport_to: Any, clock: Any) -> None:
-        async with serving(answering(answer(503, Retry_After="3600"))) as server:
+    @pytest.mark.parametrize("status", sorted(BUSY))
+    async def test_whatever_the_trouble_is_called(self, transport_to: Any, status: int) -> None:
+        async with serving(answering(answer(status), OK)) as server:
+            assert (await transport_to(server.url).call("GET", "/x", effect=Effect.READ)).status == 200
+        assert {500, 502, 503, 504, 520, 521, 522, 523, 524} == BUSY
+
+    @pytest.mark.parametrize("asked", ["6", "3600"])
+    async def test_but_not_for_ever(self, transport_to: Any, clock: Any, asked: str) -> None:
+        async with serving(answering(answer(503, Retry_After=asked))) as server:
             assert (await transport_to(server.url).call("GET", "/x", effect=Effect.READ)).status == 503
         assert clock.slept == []
 
@@ -479,10 +497,10 @@ class TestTooManyCalls:
         assert clock.slept == [3.0]
 
     async def test_a_date_is_understood(self, transport_to: Any, clock: Any) -> None:
-        date = format_datetime(datetime(2026, 3, 2, 9, 0, 8, tzinfo=UTC), usegmt=True)
+        date = format_datetime(datetime(2026, 3, 2, 9, 0, 4, tzinfo=UTC), usegmt=True)
         async with serving(answering(answer(429, Retry_After=date), OK)) as server:
             await transport_to(server.url).call("GET", "/x", effect=Effect.READ)
-        assert clock.slept == [8.0]
+        assert clock.slept == [4.0]
 
     async def test_nothing_said_is_a_short_pause(self, transport_to: Any, clock: Any) -> None:
         async with serving(answering(answer(429), OK)) as server:
@@ -490,13 +508,59 @@ class TestTooManyCalls:
         assert clock.slept == [5.0]
 
     async def test_an_hour_is_not_waited_for(self, transport_to: Any, clock: Any) -> None:
+        """Those who read are told at once, and send nothing; a change waits, but not for the hour either."""
         async with serving(answering(answer(429, Retry_After="3600"), OK)) as server:
             transport = transport_to(server.url)
             with pytest.raises(RateLimited) as limited:
                 await transport.call("GET", "/x", effect=Effect.READ)
+            clock.advance(10)
+            for effect in (Effect.READ, Effect.REVEAL):
+                with pytest.raises(RateLimited, match="asked for a pause, so this was not sent") as held:
+                    await transport.call("GET", "/x", effect=effect)
+                assert (held.value.retry_after, held.value.cure) == (50.0, "Try again in 50 seconds.")
+            assert (clock.slept, len(server.requests)) == ([], 1)
+            await transport.call("POST", "/x", effect=Effect.SPEND)
             await transport.call("GET", "/x", effect=Effect.READ)
         assert limited.value.retry_after == 3600.0
-        assert clock.slept == [MAX_HOLD_SECONDS]
+        assert clock.slept == [MAX_HOLD_SECONDS - 10]
+        assert len(server.requests) == 3
+
+    async def test_who_reads_is_told_also_behind_a_change_that_waits(self, transport_to: Any, clock: Any) -> None:
+        is_over = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            await is_over.wait()
+            clock.advance(seconds)
+
+        async with serving(answering(answer(429, Retry_After="40"), OK)) as server:
+            transport = transport_to(server.url, min_seconds_between_calls=0.1, sleep=sleep)
+            with pytest.raises(RateLimited):
+                await transport.call("POST", "/x", effect=Effect.SPEND)
+            clock.advance(1)
+            waiting = asyncio.create_task(transport.call("POST", "/x", effect=Effect.SPEND))
+            await asyncio.sleep(0.02)
+            with pytest.raises(RateLimited):
+                await transport.call("GET", "/x", effect=Effect.READ)
+            assert len(server.requests) == 1
+            is_over.set()
+            assert (await waiting).status == 200
+
+    @pytest.mark.parametrize("effect", [Effect.WRITE, Effect.SPEND])
+    async def test_a_limit_of_one_thing_does_not_hold_the_account(
+        self, transport_to: Any, clock: Any, effect: Effect
+    ) -> None:
+        async with serving(answering(answer(429, Retry_After="3000"), OK)) as server:
+            transport = transport_to(server.url)
+            with pytest.raises(RateLimited) as limited:
+                await transport.call("POST", "/x", effect=effect, limited_by_account=False)
+            await transport.call("GET", "/x", effect=Effect.READ)
+        assert limited.value.retry_after == 3000.0
+        assert clock.slept == []
+
+    async def test_but_it_is_waited_for_where_that_is_not_long(self, transport_to: Any, clock: Any) -> None:
+        async with serving(answering(answer(429, Retry_After="3"), OK)) as server:
+            await transport_to(server.url).call("POST", "/x", effect=Effect.WRITE, limited_by_account=False)
+        assert clock.slept == [3.0]
 
     async def test_three_times_is_enough(self, transport_to: Any) -> None:
         async with serving(answering(answer(429, Retry_After="1"))) as server:
@@ -537,6 +601,34 @@ class TestPace:
             await transport.call("GET", "/4", effect=Effect.READ)
         assert clock.slept == [2.5, 2.5, 1.5]
         assert sorted(request.split()[1] for request in server.requests) == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+
+    async def test_a_reading_does_not_wait_with_the_changes(self, transport_to: Any, clock: Any) -> None:
+        slept, is_over = asyncio.Queue[float](), asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            slept.put_nowait(seconds)
+            await is_over.wait()
+            clock.advance(seconds)
+
+        async with serving(answering(OK)) as server:
+            transport = transport_to(server.url, min_seconds_between_writes=2.5, sleep=sleep)
+            await transport.call("POST", "/first", effect=Effect.WRITE)
+            waiting = asyncio.create_task(transport.call("DELETE", "/second", effect=Effect.DESTROY))
+            assert await slept.get() == 2.5
+            await transport.call("GET", "/read", effect=Effect.READ)
+            await transport.call("POST", "/revealed", effect=Effect.REVEAL)
+            is_over.set()
+            await waiting
+        assert [request.split()[1] for request in server.requests] == [b"/first", b"/read", b"/revealed", b"/second"]
+        assert slept.empty()
+
+    async def test_changes_keep_their_distance_also_when_tried_again(self, transport_to: Any, clock: Any) -> None:
+        async with serving(answering(b"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")) as server:
+            transport = transport_to(server.url, min_seconds_between_calls=1, min_seconds_between_writes=2.5)
+            with pytest.raises(RateLimited):
+                await transport.call("PUT", "/", effect=Effect.WRITE)
+        assert len(server.requests) == 3
+        assert clock.slept == [2.5, 2.5]
 
     async def test_a_clock_that_is_put_back_does_not_stop_the_account(self, transport_to: Any, clock: Any) -> None:
         async with serving(answering(OK)) as server:
@@ -784,32 +876,55 @@ class TestRest:
                 assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 200
         assert len(server.requests) == 30
 
-    async def test_after_the_rest_one_reading_tries_and_all_is_well(
-        self, transport_to: Any, clock: Any, logged: Any
+    @pytest.mark.parametrize("effect", list(Effect))
+    async def test_after_the_rest_any_one_call_tries_and_all_is_well(
+        self, transport_to: Any, clock: Any, logged: Any, effect: Effect
     ) -> None:
         async with serving(answering(*[answer(503)] * 15, OK)) as server:
             transport = transport_to(server.url)
             await self.fail(transport)
-            clock.advance(FIRST_REST_SECONDS)
+            clock.advance(FIRST_REST_SECONDS - 1)
             with pytest.raises(NotSent, match="alone") as error:
-                await transport.call("POST", "/buy", effect=Effect.SPEND)
-            assert error.value.cure == "Try again in a moment."
+                await transport.call("POST", "/buy", effect=effect)
+            assert error.value.cure == "Try again in 1 second."
+            clock.advance(1)
+            assert (await transport.call("POST", "/buy", effect=effect)).status == 200
             assert (await transport.call("GET", "/x", effect=Effect.READ)).status == 200
-            assert (await transport.call("POST", "/buy", effect=Effect.SPEND)).status == 200
         assert len(server.requests) == 17
         assert "provider answers again" in [line["event"] for line in logged]
 
-    async def test_only_one_and_only_once(self, transport_to: Any, clock: Any) -> None:
+    @pytest.mark.parametrize(("effect", "failed"), [(Effect.READ, "Upstream"), (Effect.SPEND, "OutcomeUnknown")])
+    async def test_only_one_and_only_once(self, transport_to: Any, clock: Any, effect: Effect, failed: str) -> None:
         async with serving(silence) as server:
             transport = transport_to(server.url, timeout_seconds=0.05)
             await self.fail(transport)
             tried = len(server.requests)
             clock.advance(FIRST_REST_SECONDS)
             outcomes = await asyncio.gather(
-                *(transport.call("GET", "/x", effect=Effect.READ) for _ in range(5)), return_exceptions=True
+                *(transport.call("GET", "/x", effect=effect) for _ in range(5)), return_exceptions=True
             )
-        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NotSent"] * 4 + ["Upstream"]
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NotSent"] * 4 + [failed]
+        assert {outcome.cure for outcome in outcomes if isinstance(outcome, NotSent)} == {"Try again in a moment."}
         assert len(server.requests) == tried + 1
+
+    async def test_it_can_be_asked_for_beforehand(self, transport_to: Any, clock: Any) -> None:
+        async with serving(silence) as server:
+            transport = transport_to(server.url, timeout_seconds=0.05)
+            await self.fail(transport, FAILURES_IN_A_ROW - 1)
+            assert transport.resting_until() is None
+            await self.fail(transport, 1)
+            end = clock.now() + timedelta(seconds=FIRST_REST_SECONDS)
+            assert transport.resting_until() == end
+            clock.advance(FIRST_REST_SECONDS - 0.1)
+            assert transport.resting_until() == end
+            clock.advance(0.1)
+            assert transport.resting_until() is None
+            trying = asyncio.create_task(transport.call("POST", "/x", effect=Effect.SPEND))
+            await asyncio.sleep(0.02)
+            assert transport.resting_until() == clock.now() + timedelta(seconds=TRIAL_SECONDS)
+            with pytest.raises(OutcomeUnknown):
+                await trying
+            assert transport.resting_until() is None, "which showed nothing: the next call tries"
 
     async def test_the_rests_grow_up_to_a_limit(self, transport_to: Any, clock: Any, logged: Any) -> None:
         async with serving(answering(answer(503))) as server:
@@ -821,12 +936,13 @@ class TestRest:
         rests = [line["seconds"] for line in logged if line["event"] == "provider left alone"]
         assert rests == [15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0, 300.0]
 
-    async def test_where_nothing_reads_a_change_tries_in_the_end(self, transport_to: Any, clock: Any) -> None:
+    async def test_a_change_that_cannot_be_sent_begins_the_next_rest(self, transport_to: Any, clock: Any) -> None:
         transport = transport_to(f"http://127.0.0.1:{free_port()}")
         await self.fail(transport)
-        clock.advance(2 * FIRST_REST_SECONDS)
+        clock.advance(FIRST_REST_SECONDS)
         with pytest.raises(NotSent, match="could not be reached"):
             await transport.call("POST", "/x", effect=Effect.SPEND)
+        assert transport.resting_until() == clock.now() + timedelta(seconds=2 * FIRST_REST_SECONDS)
 
     async def test_a_cancelled_try_leaves_the_way_free(self, transport_to: Any, clock: Any) -> None:
         async with serving(silence) as server:

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from providers.action import (
 from providers.catalogue import account_types, built_in, registered
 from providers.errors import AuthExpired, BadAnswer, NotFound, OutcomeUnknown, ProviderError, Rejected, Upstream
 from providers.fields import EmailAddress
-from providers.http import Transport
+from providers.http import Transport, Watcher
 from providers.provider import Provider
 from providers.simulator import serving
 from tests.house import House, open_house, reading
@@ -67,6 +68,14 @@ class RoostClient:
         self.clock = clock
         self._transport = transport
         self._key = settings.api_key
+
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, because Roost keeps failing; None when it may be called."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on: the meters count them."""
+        self._transport.watcher = watcher
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -128,21 +137,20 @@ def connect(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> RoostClient:
     """The client of the account `name`. Nothing is sent yet."""
-    transport = Transport(
-        str(settings.base_url),
-        account=name,
-        clock=clock,
-        min_seconds_between_calls=settings.min_seconds_between_calls,
-        timeout_seconds=settings.timeout_seconds,
-        sleep=sleep,
-    )
-    return RoostClient(transport, settings, clock)
+    return RoostClient(Transport.for_account(name, settings, clock, sleep=sleep), settings, clock)
 
 
 # The actions: a class per thing people can ask.
 
 
-class ListAliases(Action, provider="roost", command="mailbox aliases", title="Aliases", effect=Effect.READ):
+class ListAliases(
+    Action,
+    provider="roost",
+    command="mailbox aliases",
+    title="Aliases",
+    effect=Effect.READ,
+    calls=("GET /aliases",),
+):
     """List the addresses that forward mail."""
 
     async def run(self, client: RoostClient, key: str) -> Outcome:
@@ -155,7 +163,14 @@ class ListAliases(Action, provider="roost", command="mailbox aliases", title="Al
         )
 
 
-class BuyAlias(Action, provider="roost", command="mailbox alias-buy", title="Buy an alias", effect=Effect.SPEND):
+class BuyAlias(
+    Action,
+    provider="roost",
+    command="mailbox alias-buy",
+    title="Buy an alias",
+    effect=Effect.SPEND,
+    calls=("GET /aliases", "POST /aliases"),
+):
     """Buy an address that forwards mail."""
 
     alias: EmailAddress = Field(title="Alias", description="Such as hi@acme.com.", json_schema_extra=from_words())
@@ -350,11 +365,12 @@ def test_it_is_one_of_the_providers() -> None:
 
 
 def test_its_page_of_the_reference_writes_itself() -> None:
-    page = actions_page(built_in((roost(),)))
+    page = actions_page((roost(),))
 
     assert "### `/mailbox alias-buy [hi@name.com]` at Roost" in page
     assert "Buy an address that forwards mail. *SPEND: costs money or credits: waits for a decision.*" in page
     assert "| Alias | required | Such as hi@acme.com. |" in page
+    assert "Calls: `GET /aliases`, `POST /aliases`" in page
 
 
 async def test_help_finds_it(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Another process, for scenes with two of them: `python -m tests.storage.child DATABASE store|vote [ID …]`."""
+"""Another process, for scenes with two of them: `python -m tests.storage.child DATABASE store|vote|note [ID …]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from storage.records import Request
+from storage.records import Fact, Request
 from storage.sqlite import SqliteDatabase
 from tests.storage.scenes import FINN, Clock, Scene
 
@@ -18,7 +18,7 @@ async def _store(scene: Scene) -> None:
         print("stored", request.id, flush=True)
 
 
-async def _vote(scene: Scene, ids: list[str]) -> None:
+async def _vote(scene: Scene, *ids: str) -> None:
     """Vote on each as soon as the word comes; say which votes counted."""
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -27,10 +27,22 @@ async def _vote(scene: Scene, ids: list[str]) -> None:
     print("won", *(vote.id for vote in votes if vote is not None), flush=True)
 
 
+async def _note(scene: Scene, name: str) -> None:
+    """Put facts into the audit for ever, a few at a time, and say of each how many it is once it is there."""
+    done = 0
+    while True:
+        numbers = range(done, done + 3)
+        await asyncio.gather(
+            *(scene.store.note_fact("", Fact(name, "noted", {"number": n}), scene.clock.now) for n in numbers)
+        )
+        done += 3
+        print("noted", done, flush=True)
+
+
 def main() -> None:
     path, what, *ids = sys.argv[1:]
     scene = Scene(SqliteDatabase(Path(path)), Clock())
-    asyncio.run(_store(scene) if what == "store" else _vote(scene, ids))
+    asyncio.run({"store": _store, "vote": _vote, "note": _note}[what](scene, *ids))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from storage.books import Books
 from storage.records import (
     Fact,
     Job,
@@ -20,13 +22,17 @@ from storage.records import (
     new_id,
 )
 from storage.sqlite import SqliteDatabase
-from storage.store import Store, Telling
+from storage.store import Asked, Content, Judged, Store, Telling
 
 ANA, OMAR, FINN = "U0ANA", "U0OMAR", "U0FINN"
 CHANNEL, APPROVALS = "C0OUTREACH", "C0APPROVALS"
 FINGERPRINT = "f1" * 32
 QUOTE = {"lines": [{"what": "acme-mail.com", "price": "12.50"}], "currency": "USD"}
 LEASE = timedelta(seconds=60)
+
+
+class NotTheirs(Exception):
+    """Nobody decides what they asked for themselves."""
 
 
 class Clock:
@@ -79,15 +85,11 @@ class Scene:
     async def submit(
         self, request: Request, by: str = ANA, to: RequestState = RequestState.AWAITING, seen: str = FINGERPRINT[:16]
     ) -> Request | None:
-        def asking(draft: Request) -> tuple[RequestState, Telling]:
-            return to, Telling(
-                Fact(by, "asked", {"input": draft.input}),
-                [
-                    NewMessage(MessageKind.PARENT, draft.channel),
-                    NewMessage(MessageKind.CARD, APPROVALS),
-                    note("asked"),
-                ],
-            )
+        def asking(draft: Request, books: Books) -> Asked:
+            messages = [
+                NewMessage(MessageKind.PARENT, draft.channel), NewMessage(MessageKind.CARD, APPROVALS), note("asked"),
+            ]  # fmt: skip
+            return Asked(to, Telling(Fact(by, "asked", {"input": draft.input}), messages))
 
         return await self.store.submit(request.id, by=by, seen=seen, asking=asking, now=self.clock.now)
 
@@ -104,11 +106,20 @@ class Scene:
         by: str = OMAR,
         verdict: Verdict = Verdict.APPROVE,
         seen: str = FINGERPRINT[:16],
+        needs: int = 1,
     ) -> Request | None:
         vote = Vote(request.id, by, verdict, seen, self.clock.now, "because")
-        return await self.store.cast_vote(
-            vote, telling=lambda decided: Telling(Fact(by, verdict.value, {"state": decided.state}), [note("voted")])
-        )
+
+        def judging(request: Request, books: Books) -> Judged:
+            if by == request.requester:
+                raise NotTheirs
+            told = Fact(by, verdict.value)
+            return Judged(by, needs, lambda decided, given: Telling(told, [note("voted")]))
+
+        try:
+            return await self.store.cast_vote(vote, judging=judging)
+        except NotTheirs:
+            return None
 
     async def cancel(self, request: Request, by: str = ANA) -> Request | None:
         return await self.store.cancel(
@@ -116,10 +127,11 @@ class Scene:
         )
 
     async def reopen(self, request: Request, fingerprint: str = "f2" * 32) -> Request | None:
-        return await self.store.reopen(
-            request.id, quote=QUOTE, fingerprint=fingerprint, fact=Fact("postroom", "reopened"),
-            messages=[note("reopened")], now=self.clock.now,
-        )  # fmt: skip
+        def asking(reopened: Request, books: Books) -> Asked:
+            return Asked(RequestState.AWAITING, Telling(Fact("postroom", "reopened"), [note("reopened")]))
+
+        content = Content(request.input, QUOTE, fingerprint, Decimal("12.50"))
+        return await self.store.reopen(request.id, content=content, asking=asking, now=self.clock.now)
 
     async def approved(self, account: str = "mailin-main") -> Request:
         decided = await self.vote(await self.waiting(account))

@@ -1,4 +1,4 @@
-"""What the scheduler looks at: only what is due, one job of an account at a time, each under a lease."""
+"""What the scheduler looks at: only what is due, of each account as much as it has room for, each under a lease."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from storage.sqlite import SqliteDatabase
 from tests.storage.scenes import LEASE, Clock, Scene
 
 
-async def claim(scene: Scene) -> list[tuple[Job, Request]]:
-    return await scene.store.claim_due_jobs(scene.clock.now, scene.clock.now + LEASE)
+async def claim(scene: Scene, room: dict[str, int] | None = None) -> list[tuple[Job, Request]]:
+    return await scene.store.claim_due_jobs(scene.clock.now, scene.clock.now + LEASE, room)
 
 
 async def claimed_ids(scene: Scene) -> list[str]:
@@ -41,56 +41,121 @@ async def test_nothing_is_looked_at_before_it_is_due(scene: Scene) -> None:
     assert seen.state is RequestState.WORKING
 
 
-async def test_an_account_is_asked_about_one_thing_at_a_time_the_longest_due_first(scene: Scene) -> None:
+async def test_each_account_gives_as_much_as_it_has_room_for_the_longest_due_first(scene: Scene) -> None:
     later = await scene.working(due_in=2)
     sooner = await scene.working(due_in=1)
-    other = await scene.working("mailin-second", due_in=2)
+    latest = await scene.working(due_in=3)
+    other = await scene.working("mailin-second", due_in=3)
+    full = await scene.working("mailin-third", due_in=1)
     scene.clock.passes(seconds=3)
 
-    claimed = await claim(scene)
-    assert {job.request_id for job, _ in claimed} == {sooner.id, other.id}
+    claimed = await claim(scene, {"mailin-main": 2, "mailin-second": 5, "mailin-third": 0})
+    assert [job.request_id for job, _ in claimed] == [sooner.id, later.id, other.id]
+    assert await claimed_ids(scene) == [latest.id, full.id]
     assert await claim(scene) == []
 
-    (job,) = [job for job, _ in claimed if job.request_id == sooner.id]
-    await look_again(scene, job, due_in=60)
-    assert await claimed_ids(scene) == [later.id]
+
+async def test_two_processes_never_look_at_the_same_job(scene: Scene, elsewhere: Scene) -> None:
+    first = await scene.working()
+    second = await scene.working()
+
+    assert await claimed_ids(scene) == [first.id]
+    assert await claimed_ids(elsewhere) == [second.id]
+    assert await claim(scene) == await claim(elsewhere) == []
 
 
-async def test_two_processes_never_look_at_the_same_account(scene: Scene, elsewhere: Scene) -> None:
-    await scene.working()
-    await scene.working()
-
-    assert len(await claim(scene)) == 1
-    assert await claim(elsewhere) == []
-
-
-async def test_a_lapsed_lease_frees_the_account(scene: Scene, elsewhere: Scene) -> None:
+async def test_a_lapsed_lease_frees_the_job_and_a_renewed_one_does_not(scene: Scene, elsewhere: Scene) -> None:
     request = await scene.working()
-    await claim(scene)
-    scene.clock.passes(seconds=60)
+    ((job, _),) = await claim(scene)
+    scene.clock.passes(seconds=59)
     assert await claim(elsewhere) == []
+    await scene.store.renew_jobs([request.id], scene.clock.now + LEASE)
 
+    scene.clock.passes(seconds=59)
+    assert await claim(elsewhere) == []
     scene.clock.passes(seconds=1)
     assert await claimed_ids(elsewhere) == [request.id]
 
+    await look_again(elsewhere, job, due_in=100)
+    await scene.store.renew_jobs([request.id], scene.clock.now + LEASE)  # too late: it is nobody's now
+    assert await scene.store.next_job_due() == scene.clock.now + timedelta(seconds=100)
 
-async def test_the_next_look_is_when_an_account_is_free_and_something_is_due(scene: Scene) -> None:
+
+async def test_the_next_look_is_when_something_is_due_or_a_lease_is_over(scene: Scene) -> None:
     async def due() -> datetime | None:
         return await scene.store.next_job_due()
 
     assert await due() is None
     await scene.working()
-    await scene.working()
-    await scene.working("mailin-second", due_in=30)
+    await scene.working("mailin-second", due_in=90)
     assert await due() == scene.clock.now
 
     ((job, _),) = await claim(scene)
-    assert await due() == scene.clock.now + timedelta(seconds=30)  # the second of the busy account has to wait
-    await look_again(scene, job, due_in=20)
-    assert await due() == scene.clock.now
-    await claim(scene)
-    scene.clock.passes(seconds=40)
-    assert await due() == scene.clock.now - timedelta(seconds=10)
+    assert await due() == scene.clock.now + LEASE
+    await look_again(scene, job, due_in=100)
+    assert await due() == scene.clock.now + timedelta(seconds=90)
+    assert await scene.store.jobs_by_account() == {
+        "mailin-main": scene.clock.now + timedelta(seconds=100),
+        "mailin-second": scene.clock.now + timedelta(seconds=90),
+    }
+
+
+async def test_what_is_alike_is_claimed_together_even_before_it_is_due(scene: Scene) -> None:
+    ids = [(await scene.working(due_in=due_in)).id for due_in in (0, 30, 60, 90)]
+    await scene.working("mailin-second")
+
+    async def alike(action: str = "mailin/domain buy", limit: int = 10) -> list[str]:
+        claimed = await scene.store.claim_jobs_alike(
+            "mailin-main", action, due_before=scene.clock.now + timedelta(seconds=60), now=scene.clock.now,
+            lease_until=scene.clock.now + timedelta(seconds=50), limit=limit,
+        )  # fmt: skip
+        return [job.request_id for job, _ in claimed]
+
+    assert await alike("mailin/domain transfer") == []
+    assert await alike(limit=2) == ids[:2]
+    assert await alike() == ids[2:3]  # those two come due again within that minute, but somebody looks at them
+    scene.clock.passes(seconds=50)
+    assert sorted(await alike()) == sorted(ids)
+
+
+async def test_a_look_that_came_too_late_changes_nothing(scene: Scene) -> None:
+    """Somebody had it watched anew meanwhile: the job is another, with a handle of its own."""
+    request = await scene.working()
+    ((job, _),) = await claim(scene)
+    anew = replace(scene.job(request, due_in=5), ref={"uuid": "j2"})
+    await scene.conclude(request, RequestState.WORKING, expect=[RequestState.WORKING], job=anew)
+
+    await scene.store.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
+    await scene.store.watch_on([job])
+
+    assert (await scene.store.request(request.id) or request).outcome != {"kind": "pending", "done": 1}
+    scene.clock.passes(seconds=5)
+    ((watched, _),) = await claim(scene)
+    assert watched == anew
+
+
+async def test_progress_in_a_hurry_is_one_change_of_each_surface(scene: Scene) -> None:
+    request = await scene.working()
+
+    async def shown() -> list[str]:
+        claimed = await scene.store.claim_owed_messages(scene.clock.now, scene.clock.now + LEASE)
+        for owed in claimed:
+            await scene.store.message_sent(owed.message, ts=owed.message.ts or "1.2", posted_in=owed.message.channel)
+        return [owed.message.kind.value for owed in claimed]
+
+    while await shown():
+        pass
+    edits = 0
+    scene.clock.passes(seconds=10)
+    for done in range(40):  # ten seconds of it
+        ((job, _),) = await claim(scene)
+        await scene.store.keep_watching(job, {"kind": "pending", "done": done}, scene.clock.now)
+        edits += len(await shown())
+        scene.clock.passes(seconds=0.25)
+    assert edits == 2 * 4  # the card and the parent: at once, and then every three seconds
+
+    await scene.conclude(request, RequestState.SUCCEEDED, expect=[RequestState.WORKING])
+    assert sorted(await shown()) == ["card", "parent"]  # how it ended is shown at once
 
 
 async def test_watching_on_keeps_what_was_learnt(scene: Scene) -> None:
@@ -114,6 +179,7 @@ async def test_progress_is_shown_only_when_there_is_some(scene: Scene) -> None:
 
     await scene.store.keep_watching(job, progress, scene.clock.now)
     after = [message.wanted for message in await scene.store.messages_of(request.id)]
+    ((job, _),) = await claim(scene)
     await scene.store.keep_watching(job, progress, scene.clock.now)
     same = [message.wanted for message in await scene.store.messages_of(request.id)]
 
@@ -144,7 +210,7 @@ async def test_finding_the_next_job_does_not_grow_with_the_square_of_the_jobs(
             lambda db: db.execute(
                 "INSERT INTO jobs WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
                 " WHERE n < :jobs) SELECT 'req_' || n || '_' || :jobs, 'account ' || (n % 5), 'poll', '{}', :due, :due,"
-                " :due, 0, '' FROM numbers",
+                " :due, 0, '', '' FROM numbers",
                 {"jobs": jobs, "due": "2026-03-02T10:00:00.000000+00:00"},
             )
         )

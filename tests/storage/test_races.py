@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from storage.books import Books
 from storage.records import Fact, Request, RequestState, Verdict, Vote
-from storage.store import Telling
+from storage.store import Asked, Judged, Telling
 from tests.storage.scenes import ANA, FINGERPRINT, FINN, LEASE, OMAR, Scene
 
 ROOT = Path(__file__).parents[2]
 
 Step = Callable[[Scene, Request], Awaitable[Request | None]]
 Start = Callable[[Scene], Awaitable[Request]]
+
+
+async def of_a_form(scene: Scene) -> Request:
+    return await scene.draft()
 
 
 async def of_a_draft(scene: Scene) -> Request:
@@ -39,6 +44,13 @@ async def of_an_executing_request(scene: Scene) -> Request:
 
 async def of_a_watched_request(scene: Scene) -> Request:
     return await scene.working()
+
+
+def reveal(scene: Scene, request: Request) -> Awaitable[Request | None]:
+    return scene.store.begin_reveal(
+        request.id, by=ANA, provider="mailin", account="mailin-main", given={"mailbox": "ana@acme.com"}, view_id="V1",
+        fact=Fact(ANA, "reveal_begun"), now=scene.clock.now,
+    )  # fmt: skip
 
 
 def deny(scene: Scene, request: Request) -> Awaitable[Request | None]:
@@ -62,6 +74,7 @@ def found_failed(scene: Scene, request: Request) -> Awaitable[Request | None]:
 
 
 RACES: list[tuple[Start, list[Step]]] = [
+    (of_a_form, [reveal, reveal, reveal]),
     (of_a_draft, [Scene.submit, Scene.submit]),
     (of_a_waiting_request, [Scene.vote, Scene.vote]),
     (of_a_waiting_request, [Scene.vote, deny]),
@@ -89,7 +102,7 @@ async def test_one_wins(scene: Scene, elsewhere: Scene, start: Start, steps: lis
         facts = await scene.facts(request)
         assert len(facts) == before[0] + 1
         told = await scene.store.messages_of(request.id)
-        said_by_it = {"begin": 0, "submit": 3}.get(_winning(answers, runners), 1)
+        said_by_it = {"reveal": 0, "begin": 0, "submit": 3}.get(_winning(answers, runners), 1)
         assert len(told) == before[1] + said_by_it
 
 
@@ -156,7 +169,7 @@ async def test_what_the_asking_raises_leaves_the_draft_as_it_was(scene: Scene) -
     draft = await scene.checked()
     before = await scene.everything()
 
-    def unreadable(given: Request) -> tuple[RequestState, Telling]:
+    def unreadable(given: Request, books: Books) -> Asked:
         raise LookupError(given.id)
 
     with pytest.raises(LookupError, match=draft.id):
@@ -169,12 +182,12 @@ async def test_a_change_whose_second_half_fails_is_undone_as_a_whole(scene: Scen
     request = await scene.waiting()
     before = await scene.everything()
 
-    def breaks(decided: Request) -> Telling:
-        return Telling(Fact(OMAR, "approved", {"not json": {1, 2}}))
+    def breaks(seen: Request, books: Books) -> Judged:
+        return Judged(OMAR, 1, lambda decided, given: Telling(Fact(OMAR, "approved", {"not json": object()})))
 
     vote = Vote(request.id, OMAR, Verdict.APPROVE, FINGERPRINT, scene.clock.now)
     with pytest.raises(TypeError):
-        await scene.store.cast_vote(vote, telling=breaks)
+        await scene.store.cast_vote(vote, judging=breaks)
     assert await scene.everything() == before
 
 

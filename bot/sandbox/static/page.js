@@ -281,6 +281,14 @@ async function changed(el) {
   }
 }
 
+/** A control of the workspace itself, not of an app: its attributes say which deed it is, and about whom. */
+async function administer(control) {
+  const { deed, user, group } = control.dataset;
+  const value = control.type === "checkbox" ? control.checked : control.value;
+  const { ok } = await post(deed, { user, group, value });
+  if (!ok) undo(control.parentElement);
+}
+
 /** Puts back what stood in an element before. */
 function undo(el) {
   for (const input of el.querySelectorAll("input, textarea")) {
@@ -336,6 +344,7 @@ document.addEventListener("input", ({ target: control }) => {
 });
 
 document.addEventListener("change", ({ target: control }) => {
+  if (control.dataset.deed) return administer(control);
   const el = control.closest(".el");
   if (control.type === "file") {
     // Emptied, so that the same file can be chosen once more; that it is there, the workspace shows.
@@ -614,7 +623,18 @@ function toggleMenu(button) {
   closeMenus();
   menu.hidden = !open;
   button.setAttribute("aria-expanded", String(open));
-  if (open) menu.querySelector("[role=menuitem]").focus();
+  if (!open) return;
+  keepInView(menu);
+  menu.querySelector("[role=menuitem]").focus();
+}
+
+/** Opens a menu upwards or to the left where it would be cut off otherwise. */
+function keepInView(menu) {
+  menu.removeAttribute("style");
+  const frame = menu.closest(".scroller, .home-scroller, .modal-body").getBoundingClientRect();
+  const { bottom, right } = menu.getBoundingClientRect();
+  if (bottom > frame.bottom) Object.assign(menu.style, { top: "auto", bottom: "calc(100% + 4px)" });
+  if (right > frame.right) Object.assign(menu.style, { left: "auto", right: "0" });
 }
 
 function closeMenus() {

@@ -15,7 +15,14 @@ from providers.mailin.models import ServerState
 _STATES = {ServerState.RUNNING: "running", ServerState.STOPPED: "stopped"}
 
 
-class ShowAccount(Action, provider="mailin", command="postroom account", title="Account", effect=Effect.READ):
+class ShowAccount(
+    Action,
+    provider="mailin",
+    command="postroom account",
+    title="Account",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/users/{user_id}",),
+):
     """See whose account it is, and how many mailboxes it may have."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -41,7 +48,14 @@ class ShowAccount(Action, provider="mailin", command="postroom account", title="
         )
 
 
-class ListServers(Action, provider="mailin", command="postroom servers", title="Servers", effect=Effect.READ):
+class ListServers(
+    Action,
+    provider="mailin",
+    command="postroom servers",
+    title="Servers",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/servers",),
+):
     """List the servers of an account, and whether they run."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -68,7 +82,14 @@ class ListServers(Action, provider="mailin", command="postroom servers", title="
         )
 
 
-class ShowServer(Action, provider="mailin", command="postroom server", title="A server", effect=Effect.READ):
+class ShowServer(
+    Action,
+    provider="mailin",
+    command="postroom server",
+    title="A server",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/servers", "GET /api/v1/public/servers/{server_id}"),
+):
     """Show one server as it is at this moment."""
 
     server: Annotated[str, AfterValidator(some_text("the server's name, its address or its number", 253))] = Field(

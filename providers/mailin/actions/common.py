@@ -20,6 +20,13 @@ HOSTING_NAMES: Mapping[str, str] = {"smtp": "SMTP", "google": "Google"}
 
 KEEP_WATCHING = "Check the name, and the account you asked for. What was just made may take some minutes to be listed."
 
+# The calls by which several actions find things.
+
+SEE_DOMAINS = ("GET /api/v1/public/domains", "GET /api/v1/public/domains/list/google")
+SEE_EVERY_DOMAIN = (*SEE_DOMAINS, "GET /api/v1/public/domains/get/inboxkit-domains")
+SEE_MAILBOXES = ("GET /api/v1/public/mailboxes", "GET /api/v1/public/mailboxes/list/google")
+SEE_CREDITS = ("GET /api/v1/public/get-credits", "GET /api/v1/public/credit-history")
+
 _Row = TypeVar("_Row")
 
 
@@ -92,6 +99,18 @@ def listed(names: Collection[str], most: int = 5) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 mailbox`, `1,200 mailboxes`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def may_send(whose: str, limit: str | None) -> str:
+    """How much a domain or a mailbox may send, in a sentence. Mailin's words are `500 / d`, `500 / 1h` and `50`."""
+    if not limit:
+        return f"No limit is set for {whose}."
+    number, _, span = limit.partition("/")
+    spans = {"d": " a day", "h": " an hour", "m": " a minute", "": ""}
+    said = spans.get(span.strip().removeprefix("1").strip().lower())
+    if said is None or not number.strip().isdigit():
+        return f"{whose} may send {limit}."
+    return f"{whose} may send {int(number):,} e-mails{said}."
 
 
 def facts(told: Mapping[str, object]) -> tuple[Item, ...]:

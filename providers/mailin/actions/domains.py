@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo, field_validator
@@ -27,6 +27,7 @@ from providers.action import (
     choices,
     from_words,
     hidden,
+    line_items,
     of_pages,
 )
 from providers.errors import NotFound, Rejected
@@ -35,15 +36,20 @@ from providers.files import from_file
 from providers.mailin.actions.common import (
     HOSTING_NAMES,
     PAGE,
+    SEE_DOMAINS,
+    SEE_EVERY_DOMAIN,
+    SEE_MAILBOXES,
     counted,
     facts,
     find_domain,
     listed,
+    may_send,
     read_as_one,
     the_domain,
     words_into,
 )
 from providers.mailin.client import MailinClient
+from providers.mailin.domains import Listing
 from providers.mailin.models import Domain, DomainStatus, Hosting, JobState
 
 TLDS = ("com", "co", "ca", "biz")
@@ -110,6 +116,11 @@ def _below(name: str) -> str:
     return name
 
 
+def _servers(ref: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    said = ref.get("name_servers")
+    return tuple(str(server) for server in said) if isinstance(said, list) else ()
+
+
 DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), _at_most(MOST_DOMAINS), AfterValidator(_sold_here)]
 ManyDomainsToBuy = Annotated[
     list[str],
@@ -123,13 +134,28 @@ DomainsToCheck = Annotated[
 ]
 
 
-class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy domains", effect=Effect.SPEND):
+class BuyDomains(
+    Action,
+    provider="mailin",
+    command="domain buy",
+    title="Buy domains",
+    effect=Effect.SPEND,
+    calls=(
+        *SEE_DOMAINS,
+        "GET /api/v1/public/domains/check/domain-availability",
+        "POST /api/v1/public/domains/buy",
+        "POST /api/v1/public/domains/buy-multiple",
+        "GET /api/v1/public/domains/status/{job_id}",
+        "POST /api/v1/public/domains/buy/google",
+        "POST /api/v1/public/domains/buy-multiple/google",
+    ),
+):
     """Buy one or more new domains."""
 
     domains: DomainsToBuy = Field(
         title="Domains",
         description="One per line: .com, .co, .ca or .biz, at most 50.",
-        json_schema_extra=from_words(),
+        json_schema_extra=from_words() | line_items(),
     )
     hosting: Hosting = Field(
         "smtp",
@@ -200,7 +226,7 @@ class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy dom
                 return await self._settle(client, ended, now, job.state.value)
             case JobState.UNKNOWN:
                 word = job.raw_status[:40]
-                progress = f"Mailin reports a state that Postroom does not know (“{word}”); still watching."
+                progress = f"Mailin reports a state that Postroom does not know (“{word}”)."
             case _:
                 progress = "Mailin is registering."
         return Pending(ref=dict(ref), progress=progress, done=0, total=len(self.domains))
@@ -274,7 +300,11 @@ class BuyDomains(Action, provider="mailin", command="domain buy", title="Buy dom
 
 
 class BuyManyDomains(
-    BuyDomains, provider="mailin", command="domain buy-many", title="Buy many domains", effect=Effect.SPEND
+    BuyDomains,
+    provider="mailin",
+    command="domain buy-many",
+    title="Buy many domains",
+    effect=Effect.SPEND,
 ):
     """Buy the domains of a list or of a CSV or XLSX file."""
 
@@ -282,11 +312,18 @@ class BuyManyDomains(
         title="Domains",
         description=f"One per line: .com, .co, .ca or .biz, at most {MOST_DOMAINS_OF_A_LIST}. "
         "What is there twice is bought once.",
-        json_schema_extra=from_words() | from_file("domain"),
+        json_schema_extra=from_words() | from_file("domain") | line_items(),
     )
 
 
-class CheckDomains(Action, provider="mailin", command="domain check", title="Check domains", effect=Effect.READ):
+class CheckDomains(
+    Action,
+    provider="mailin",
+    command="domain check",
+    title="Check domains",
+    effect=Effect.READ,
+    calls=(*SEE_DOMAINS, "GET /api/v1/public/domains/check/domain-availability"),
+):
     """See which names are free, and what they would cost."""
 
     domains: DomainsToCheck = Field(
@@ -315,14 +352,16 @@ class CheckDomains(Action, provider="mailin", command="domain check", title="Che
         if len(self.domains) == 1:
             summary = f"{self.domains[0]} is {items[0].note}."
         else:
-            summary = f"{len(free)} of {len(self.domains)} names are free."
+            summary = f"{len(free)} of {len(self.domains)} names {'is' if len(free) == 1 else 'are'} free."
         return Done(summary=summary, items=tuple(items))
 
 
 _LISTINGS: Mapping[str, str] = {**HOSTING_NAMES, "inboxkit": "from InboxKit"}
 
 
-class ListDomains(Action, provider="mailin", command="domain list", title="List domains", effect=Effect.READ):
+class ListDomains(
+    Action, provider="mailin", command="domain list", title="List domains", effect=Effect.READ, calls=SEE_EVERY_DOMAIN
+):
     """List the domains of an account, or those whose name has a word in it."""
 
     name: Annotated[str, Field(max_length=253)] = Field(
@@ -394,7 +433,14 @@ class _OfOneDomain(Action):
         )
 
 
-class ShowDomain(_OfOneDomain, provider="mailin", command="domain show", title="Show a domain", effect=Effect.READ):
+class ShowDomain(
+    _OfOneDomain,
+    provider="mailin",
+    command="domain show",
+    title="Show a domain",
+    effect=Effect.READ,
+    calls=SEE_EVERY_DOMAIN,
+):
     """Show what is known of a domain, such as the nameservers to set."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -415,20 +461,38 @@ class ShowDomain(_OfOneDomain, provider="mailin", command="domain show", title="
 
 
 class DomainRateLimit(
-    _OfOneDomain, provider="mailin", command="domain rate-limit", title="Sending limit", effect=Effect.READ
+    _OfOneDomain,
+    provider="mailin",
+    command="domain rate-limit",
+    title="Sending limit",
+    effect=Effect.READ,
+    calls=(*SEE_EVERY_DOMAIN, "GET /api/v1/public/domains/{domain_id}/rate-limit"),
 ):
     """Show how much a domain may send."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         _, domain_id = await the_domain(client, self.domain)
         limit = (await client.domain_rate_limit(domain_id)).rate_limit
-        return Done(summary=f"{self.domain} may send {limit}." if limit else f"No limit is set for {self.domain}.")
+        return Done(summary=may_send(self.domain, limit))
 
 
 class TransferDomain(
-    Action, provider="mailin", command="domain transfer", title="Transfer a domain", effect=Effect.WRITE
+    Action,
+    provider="mailin",
+    command="domain transfer",
+    title="Transfer a domain",
+    effect=Effect.WRITE,
+    calls=(
+        *SEE_EVERY_DOMAIN,
+        "POST /api/v1/public/domains/transfer/inboxkit",
+        "POST /api/v1/public/domains/transfer",
+        "POST /api/v1/public/domains/transfer/google",
+    ),
 ):
     """Move a domain that you own into the account; you will be told which nameservers to set."""
+
+    deadline: ClassVar[timedelta | None] = timedelta(days=7)
+    """Somebody has to set the nameservers first, and then the world has to hear of it."""
 
     domain: DomainName = Field(
         title="Domain",
@@ -484,9 +548,17 @@ class TransferDomain(
         return self._waiting(begun.name_servers, is_listed=False)
 
     async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
-        said = ref.get("name_servers")
-        servers = tuple(str(server) for server in said) if isinstance(said, list) else ()
-        return self._settled(await self._found(client), servers)
+        return self._settled(await self._found(client), _servers(ref))
+
+    @classmethod
+    async def poll_many(
+        cls, client: MailinClient, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
+    ) -> Sequence[Outcome]:
+        names: dict[Listing, list[str]] = {}
+        for action, _ in waiting:
+            names.setdefault(action.hosting, []).append(action.domain)
+        found = {hosting: await client.find_domains(wanted, hosting) for hosting, wanted in names.items()}
+        return [action._settled(found[action.hosting].get(action.domain), _servers(ref)) for action, ref in waiting]
 
     async def reconcile(self, client: MailinClient, key: str) -> Outcome:
         """It was not in the account when it was asked for, so its presence proves that the transfer has begun."""
@@ -514,7 +586,7 @@ class TransferDomain(
             progress = "Mailin is taking it over from InboxKit."
         elif servers:
             progress = f"Set these nameservers where {self.domain} is registered: {', '.join(servers)}. "
-            progress += "It goes live some hours after that; Postroom keeps looking."
+            progress += "It goes live some hours after that."
         else:
             progress = f"Mailin has not said which nameservers to set; ask with “domain show {self.domain}”."
         if not is_listed:
@@ -523,7 +595,12 @@ class TransferDomain(
 
 
 class AddSubdomain(
-    Action, provider="mailin", command="domain subdomain", title="Add a sub-domain", effect=Effect.WRITE
+    Action,
+    provider="mailin",
+    command="domain subdomain",
+    title="Add a sub-domain",
+    effect=Effect.WRITE,
+    calls=(*SEE_DOMAINS, "POST /api/v1/public/domains/add/subdomain"),
 ):
     """Add a sub-domain to a domain of the account."""
 
@@ -557,7 +634,19 @@ class AddSubdomain(
         return Pending(ref={}, progress="Mailin has accepted it and is setting it up.", done=0, total=1)
 
     async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
-        found = await find_domain(client, self.subdomain)
+        return self._settled(await find_domain(client, self.subdomain), ref)
+
+    @classmethod
+    async def poll_many(
+        cls, client: MailinClient, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
+    ) -> Sequence[Outcome]:
+        names = [action.subdomain for action, _ in waiting]
+        found = await client.find_domains(names)
+        if missing := [name for name in names if name not in found]:
+            found |= await client.find_domains(missing, "google")
+        return [action._settled(found.get(action.subdomain), ref) for action, ref in waiting]
+
+    def _settled(self, found: Domain | None, ref: Mapping[str, JsonValue]) -> Outcome:
         if found is not None and found.status is DomainStatus.ACTIVE:
             return Done(summary=f"{self.subdomain} is live.", items=(_item(self.subdomain, found),))
         progress = "Mailin is setting it up." if found else f"Waiting to see {self.subdomain} in the account."
@@ -578,7 +667,12 @@ class AddSubdomain(
 
 
 class ForwardDomain(
-    _OfOneDomain, provider="mailin", command="domain forward", title="Forward a domain", effect=Effect.WRITE
+    _OfOneDomain,
+    provider="mailin",
+    command="domain forward",
+    title="Forward a domain",
+    effect=Effect.WRITE,
+    calls=(*SEE_EVERY_DOMAIN, "POST /api/v1/public/domains/forward"),
 ):
     """Send the web visitors of a domain to another domain."""
 
@@ -617,7 +711,12 @@ class ForwardDomain(
 
 
 class UnforwardDomain(
-    _OfOneDomain, provider="mailin", command="domain unforward", title="Stop forwarding", effect=Effect.WRITE
+    _OfOneDomain,
+    provider="mailin",
+    command="domain unforward",
+    title="Stop forwarding",
+    effect=Effect.WRITE,
+    calls=(*SEE_EVERY_DOMAIN, "POST /api/v1/public/domains/remove/forward"),
 ):
     """Send the web visitors of a domain elsewhere no longer."""
 
@@ -637,7 +736,12 @@ class UnforwardDomain(
 
 
 class ForwardDomainEmail(
-    _OfOneDomain, provider="mailin", command="domain email-forward", title="Forward all mail", effect=Effect.DESTROY
+    _OfOneDomain,
+    provider="mailin",
+    command="domain email-forward",
+    title="Forward all mail",
+    effect=Effect.DESTROY,
+    calls=(*SEE_EVERY_DOMAIN, "POST /api/v1/public/domains/email/forward"),
 ):
     """Send all mail of a domain to one address. It cannot be taken back here.
 
@@ -674,7 +778,12 @@ class ForwardDomainEmail(
 
 
 class DeleteDomain(
-    _OfOneDomain, provider="mailin", command="domain delete", title="Delete a domain", effect=Effect.DESTROY
+    _OfOneDomain,
+    provider="mailin",
+    command="domain delete",
+    title="Delete a domain",
+    effect=Effect.DESTROY,
+    calls=(*SEE_EVERY_DOMAIN, *SEE_MAILBOXES, "DELETE /api/v1/public/domains/{domain_id}"),
 ):
     """Delete a domain with all its mailboxes and their mail, for ever."""
 
@@ -710,7 +819,12 @@ class DeleteDomain(
 
 
 class DomainNameServers(
-    _OfOneDomain, provider="mailin", command="domain nameservers", title="Nameservers", effect=Effect.READ
+    _OfOneDomain,
+    provider="mailin",
+    command="domain nameservers",
+    title="Nameservers",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/azure-orders", "GET /api/v1/public/azure-orders/nameservers/{order_id}"),
 ):
     """Show the nameservers to set for the domain of an Azure order."""
 

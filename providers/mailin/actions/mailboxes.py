@@ -44,10 +44,13 @@ from providers.mailin.actions.common import (
     HOSTING_NAMES,
     KEEP_WATCHING,
     PAGE,
+    SEE_DOMAINS,
+    SEE_MAILBOXES,
     counted,
     facts,
     find_mailbox,
     listed,
+    may_send,
     read_as_one,
     some_text,
     words_into,
@@ -144,7 +147,18 @@ def _box(line: str) -> tuple[str, str]:
 
 
 class CreateMailboxes(
-    Action, provider="mailin", command="mailbox create", title="Create mailboxes", effect=Effect.WRITE
+    Action,
+    provider="mailin",
+    command="mailbox create",
+    title="Create mailboxes",
+    effect=Effect.WRITE,
+    calls=(
+        *SEE_DOMAINS,
+        *SEE_MAILBOXES,
+        "POST /api/v1/public/mailboxes",
+        "GET /api/v1/public/mailboxes/status/{job_id}",
+        "POST /api/v1/public/mailboxes/add/google",
+    ),
 ):
     """Create one or more mailboxes on domains of the account."""
 
@@ -321,17 +335,18 @@ class CreateMailboxes(
             progress = f"{exist} of {total} exist. Waiting to see {listed(expected)} in the account."
             return Pending(ref=ref, progress=progress, done=exist, total=total)
         items = self._items(there, ItemState.NOT_DONE, unclear)
+        so_far = f"{exist} of {total} mailboxes {'exists' if exist == 1 else 'exist'}."
         if doubtful:
             told = f" Never sent, so not created: {listed(unsent)}." if unsent else ""
             return Unknown(
-                summary=f"{exist} of {total} mailboxes exist. Nobody knows whether {listed(doubtful)} will.{told}",
+                summary=f"{so_far} Nobody knows whether {listed(doubtful)} will.{told}",
                 evidence=f"{stopped} Not (yet) listed: {listed(doubtful)}.",
                 items=items,
                 ref=dict(ref),
             )
         nothing = "None of the mailboxes was created."
         return Failed(
-            summary=" ".join(filter(None, [f"{exist} of {total} mailboxes exist." if exist else nothing, stopped])),
+            summary=" ".join(filter(None, [so_far if exist else nothing, stopped])),
             cure=f"Ask again for {listed(missing)} alone." if exist else "Ask again, or for other addresses.",
             items=items,
         )
@@ -362,7 +377,9 @@ class CreateMailboxes(
         return list(dict.fromkeys(address.rpartition("@")[2].lower() for address in self.subjects()))
 
 
-class ListMailboxes(Action, provider="mailin", command="mailbox list", title="List mailboxes", effect=Effect.READ):
+class ListMailboxes(
+    Action, provider="mailin", command="mailbox list", title="List mailboxes", effect=Effect.READ, calls=SEE_MAILBOXES
+):
     """List the mailboxes of an account, or those whose name or address has a word in it."""
 
     name: Annotated[str, Field(max_length=253)] = Field(
@@ -462,7 +479,14 @@ class _OfOneMailbox(Action):
         )
 
 
-class ShowMailbox(_OfOneMailbox, provider="mailin", command="mailbox show", title="Show a mailbox", effect=Effect.READ):
+class ShowMailbox(
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox show",
+    title="Show a mailbox",
+    effect=Effect.READ,
+    calls=SEE_MAILBOXES,
+):
     """Show what is known of a mailbox, without its password."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -485,18 +509,28 @@ class ShowMailbox(_OfOneMailbox, provider="mailin", command="mailbox show", titl
 
 
 class MailboxRateLimit(
-    _OfOneMailbox, provider="mailin", command="mailbox rate-limit", title="Sending limit", effect=Effect.READ
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox rate-limit",
+    title="Sending limit",
+    effect=Effect.READ,
+    calls=(*SEE_MAILBOXES, "GET /api/v1/public/mailboxes/{mailbox_id}/rate-limit"),
 ):
     """Show how much a mailbox may send."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         _, _, mailbox_id = await self._found(client)
         limit = (await client.mailbox_rate_limit(mailbox_id)).rate_limit
-        return Done(summary=f"{self.mailbox} may send {limit}." if limit else f"No limit is set for {self.mailbox}.")
+        return Done(summary=may_send(self.mailbox, limit))
 
 
 class RenameMailbox(
-    _OfOneMailbox, provider="mailin", command="mailbox rename", title="Rename a mailbox", effect=Effect.WRITE
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox rename",
+    title="Rename a mailbox",
+    effect=Effect.WRITE,
+    calls=(*SEE_MAILBOXES, "POST /api/v1/public/mailboxes/{mailbox_id}/name"),
 ):
     """Change the name that recipients see."""
 
@@ -532,7 +566,12 @@ class RenameMailbox(
 
 
 class SetPassword(
-    _OfOneMailbox, provider="mailin", command="mailbox password", title="Change a password", effect=Effect.WRITE
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox password",
+    title="Change a password",
+    effect=Effect.WRITE,
+    calls=(*SEE_MAILBOXES, "POST /api/v1/public/mailboxes/{mailbox_id}/password"),
 ):
     """Give a mailbox a new password; whoever is logged in with the old one is out."""
 
@@ -563,7 +602,12 @@ class SetPassword(
 
 
 class DeleteMailbox(
-    _OfOneMailbox, provider="mailin", command="mailbox delete", title="Delete a mailbox", effect=Effect.DESTROY
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox delete",
+    title="Delete a mailbox",
+    effect=Effect.DESTROY,
+    calls=(*SEE_MAILBOXES, "DELETE /api/v1/public/mailboxes/{mailbox_id}"),
 ):
     """Delete a mailbox with all its mail, for ever."""
 
@@ -586,7 +630,12 @@ class DeleteMailbox(
 
 
 class SetSignature(
-    _OfOneMailbox, provider="mailin", command="mailbox signature", title="Set a signature", effect=Effect.WRITE
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox signature",
+    title="Set a signature",
+    effect=Effect.WRITE,
+    calls=(*SEE_MAILBOXES, "POST /api/v1/public/mailboxes/{mailbox_id}/add-signature"),
 ):
     """Set the signature of a Google mailbox."""
 
@@ -623,7 +672,12 @@ class SetSignature(
 
 
 class RemoveSignature(
-    _OfOneMailbox, provider="mailin", command="mailbox unsignature", title="Remove a signature", effect=Effect.WRITE
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox unsignature",
+    title="Remove a signature",
+    effect=Effect.WRITE,
+    calls=(*SEE_MAILBOXES, "DELETE /api/v1/public/mailboxes/{mailbox_id}/delete-signature"),
 ):
     """Remove the signature of a Google mailbox.
 
@@ -649,7 +703,17 @@ class RemoveSignature(
 
 
 class ForwardMailbox(
-    _OfOneMailbox, provider="mailin", command="mailbox forward", title="Forward a mailbox", effect=Effect.DESTROY
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox forward",
+    title="Forward a mailbox",
+    effect=Effect.DESTROY,
+    calls=(
+        *SEE_MAILBOXES,
+        "POST /api/v1/public/mailboxes/{mailbox_id}/forwarding/setup",
+        "POST /api/v1/public/mailboxes/{mailbox_id}/forwarding/update",
+        "POST /api/v1/public/mailboxes/{mailbox_id}/google/forwarding",
+    ),
 ):
     """Forward the mail of a Google mailbox to an address, or stop that.
 
@@ -734,7 +798,14 @@ class ForwardMailbox(
 # What opens a mailbox.
 
 
-class ShowTotp(_OfOneMailbox, provider="mailin", command="mailbox totp", title="Log-in code", effect=Effect.REVEAL):
+class ShowTotp(
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox totp",
+    title="Log-in code",
+    effect=Effect.REVEAL,
+    calls=(*SEE_MAILBOXES, "POST /api/v1/public/mailboxes/{mailbox_id}/generate-totp"),
+):
     """Show a one-time log-in code of a Google mailbox, once and to you alone."""
 
     def headline(self) -> str:
@@ -754,7 +825,12 @@ class ShowTotp(_OfOneMailbox, provider="mailin", command="mailbox totp", title="
 
 
 class ShowCredentials(
-    _OfOneMailbox, provider="mailin", command="mailbox credentials", title="Mailbox credentials", effect=Effect.REVEAL
+    _OfOneMailbox,
+    provider="mailin",
+    command="mailbox credentials",
+    title="Mailbox credentials",
+    effect=Effect.REVEAL,
+    calls=(*SEE_MAILBOXES, "GET /api/v1/public/mailboxes/{mailbox_id}/show-credentials"),
 ):
     """Show what opens a mailbox, once and to you alone: its password, and Google's TOTP secret and app password."""
 

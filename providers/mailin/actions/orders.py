@@ -34,7 +34,7 @@ from providers.action import (
 from providers.errors import NotFound
 from providers.fields import DomainName, problem
 from providers.files import from_file
-from providers.mailin.actions.common import KEEP_WATCHING, PAGE, counted, facts, listed, not_done, words_into
+from providers.mailin.actions.common import KEEP_WATCHING, PAGE, counted, facts, listed, words_into
 from providers.mailin.actions.mailboxes import parse_mailboxes
 from providers.mailin.actions.sequencers import find_inbox_provider, find_registrar
 from providers.mailin.azure import MAILBOXES_OF_AN_ORDER
@@ -73,7 +73,14 @@ def _full_names(names: list[str]) -> list[str]:
     return names
 
 
-class ListOrders(Action, provider="mailin", command="postroom orders", title="Azure orders", effect=Effect.READ):
+class ListOrders(
+    Action,
+    provider="mailin",
+    command="postroom orders",
+    title="Azure orders",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/azure-orders",),
+):
     """List the Azure orders of an account."""
 
     page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
@@ -102,7 +109,22 @@ class ListOrders(Action, provider="mailin", command="postroom orders", title="Az
         )
 
 
-class AddOrder(Action, provider="mailin", command="postroom order-add", title="Order Azure", effect=Effect.SPEND):
+class AddOrder(
+    Action,
+    provider="mailin",
+    command="postroom order-add",
+    title="Order Azure",
+    effect=Effect.SPEND,
+    calls=(
+        "GET /api/v1/public/domains/check/domain-availability",
+        "GET /api/v1/public/inbox-providers",
+        "GET /api/v1/public/domain-registrars",
+        "POST /api/v1/public/azure-orders/add",
+        "GET /api/v1/public/azure-orders",
+        "GET /api/v1/public/azure-orders/nameservers/{order_id}",
+        "GET /api/v1/public/azure-orders/status/{order_id}",
+    ),
+):
     """Order a hundred Microsoft mailboxes on one domain: made by Mailin out of names, or given one by one."""
 
     domain: DomainName = Field(
@@ -248,11 +270,12 @@ class AddOrder(Action, provider="mailin", command="postroom order-add", title="O
                 return Failed(
                     summary=f"Mailin could not carry out the order for {self.domain}, which it may have charged.",
                     cure="Look at Mailin's billing page, then “postroom order-delete” it before you ask again.",
-                    items=not_done([self.domain]),
+                    # Not there, and yet it may be paid: nobody can tell, so the money counts as spent.
+                    items=(Item(name=self.domain, state=ItemState.UNKNOWN, note="not carried out, perhaps charged"),),
                 )
             case AzureState.UNKNOWN:
                 word = status.raw_status[:40]
-                progress = f"Mailin reports a state that Postroom does not know (“{word}”); still watching."
+                progress = f"Mailin reports a state that Postroom does not know (“{word}”)."
             case _:
                 progress = "Mailin is setting the order up."
         if self.way == "transfer":
@@ -302,7 +325,16 @@ class _OfOneOrder(Action):
 
 
 class OrderStatus(
-    _OfOneOrder, provider="mailin", command="postroom order-status", title="Order status", effect=Effect.READ
+    _OfOneOrder,
+    provider="mailin",
+    command="postroom order-status",
+    title="Order status",
+    effect=Effect.READ,
+    calls=(
+        "GET /api/v1/public/azure-orders",
+        "GET /api/v1/public/azure-orders/status/{order_id}",
+        "GET /api/v1/azure-orders/get-inbox-provider-status/{order_id}",
+    ),
 ):
     """See how an Azure order is getting on, and how far its upload to the sequencer is."""
 
@@ -320,7 +352,12 @@ class OrderStatus(
 
 
 class OrderMailboxes(
-    _OfOneOrder, provider="mailin", command="postroom order-mailboxes", title="Order mailboxes", effect=Effect.READ
+    _OfOneOrder,
+    provider="mailin",
+    command="postroom order-mailboxes",
+    title="Order mailboxes",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/azure-orders", "GET /api/v1/public/azure-orders/get-mailboxes/{order_id}"),
 ):
     """List the mailboxes of an Azure order, without their passwords."""
 
@@ -347,6 +384,7 @@ class OrderCredentials(
     command="postroom order-credentials",
     title="Order passwords",
     effect=Effect.REVEAL,
+    calls=("GET /api/v1/public/azure-orders", "GET /api/v1/public/azure-orders/get-mailboxes/{order_id}"),
 ):
     """Show the passwords of an Azure order's mailboxes, once and to you alone."""
 
@@ -367,7 +405,12 @@ class OrderCredentials(
 
 
 class DeleteOrder(
-    _OfOneOrder, provider="mailin", command="postroom order-delete", title="Delete an order", effect=Effect.DESTROY
+    _OfOneOrder,
+    provider="mailin",
+    command="postroom order-delete",
+    title="Delete an order",
+    effect=Effect.DESTROY,
+    calls=("GET /api/v1/public/azure-orders", "GET /api/v1/public/azure-orders/remove/{order_id}"),
 ):
     """Delete an Azure order with its domain, its mailboxes and their mail, for ever."""
 
@@ -397,7 +440,12 @@ class DeleteOrder(
 
 
 class RedirectOrder(
-    _OfOneOrder, provider="mailin", command="postroom order-redirect", title="Redirect an order", effect=Effect.WRITE
+    _OfOneOrder,
+    provider="mailin",
+    command="postroom order-redirect",
+    title="Redirect an order",
+    effect=Effect.WRITE,
+    calls=("GET /api/v1/public/azure-orders", "POST /api/v1/public/azure-orders/set-redirect-domain/{order_id}"),
 ):
     """Set the domain to which the domain of an Azure order leads."""
 
@@ -469,6 +517,13 @@ class OrderInboxProvider(
     command="postroom order-inbox-provider",
     title="Sequencer of an order",
     effect=Effect.WRITE,
+    calls=(
+        "GET /api/v1/public/inbox-providers",
+        "GET /api/v1/public/azure-orders",
+        "POST /api/v1/public/azure-orders/set-inbox-provider/{order_id}",
+        "POST /api/v1/public/azure-orders/remove-inbox-provider/{order_id}",
+        "GET /api/v1/azure-orders/get-inbox-provider-status/{order_id}",
+    ),
 ):
     """Give the mailboxes of an Azure order to a sequencer, or take them from it."""
 
@@ -531,7 +586,16 @@ class OrderInboxProvider(
 
 
 class ReuploadOrder(
-    _Uploading, provider="mailin", command="postroom order-reupload", title="Upload once more", effect=Effect.WRITE
+    _Uploading,
+    provider="mailin",
+    command="postroom order-reupload",
+    title="Upload once more",
+    effect=Effect.WRITE,
+    calls=(
+        "GET /api/v1/public/azure-orders",
+        "POST /api/v1/public/azure-orders/trigger-re-upload/{order_id}",
+        "GET /api/v1/azure-orders/get-inbox-provider-status/{order_id}",
+    ),
 ):
     """Upload the mailboxes of an Azure order to its sequencer once more."""
 

@@ -118,7 +118,12 @@ async def find_registrar(client: MailinClient, number: int) -> Registrar | None:
 
 
 class ListInboxProviders(
-    Action, provider="mailin", command="postroom inbox-providers", title="Sequencers", effect=Effect.READ
+    Action,
+    provider="mailin",
+    command="postroom inbox-providers",
+    title="Sequencers",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/inbox-providers",),
 ):
     """List the sequencers' accounts that Mailin knows, with their numbers."""
 
@@ -130,7 +135,14 @@ class ListInboxProviders(
         return _listing(shown, self.page, "sequencer")
 
 
-class ListRegistrars(Action, provider="mailin", command="postroom registrars", title="Registrars", effect=Effect.READ):
+class ListRegistrars(
+    Action,
+    provider="mailin",
+    command="postroom registrars",
+    title="Registrars",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/domain-registrars",),
+):
     """List the registrars' accounts that Mailin knows, with their numbers."""
 
     page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
@@ -183,6 +195,7 @@ class AddInboxProvider(
     command="postroom inbox-provider-add",
     title="Add a sequencer",
     effect=Effect.WRITE,
+    calls=("POST /api/v1/public/inbox-providers/add", "GET /api/v1/public/inbox-providers"),
 ):
     """Give Mailin a sequencer's account, so that it can upload mailboxes there."""
 
@@ -220,7 +233,12 @@ class AddInboxProvider(
 
 
 class AddRegistrar(
-    _AddingOne, provider="mailin", command="postroom registrar-add", title="Add a registrar", effect=Effect.WRITE
+    _AddingOne,
+    provider="mailin",
+    command="postroom registrar-add",
+    title="Add a registrar",
+    effect=Effect.WRITE,
+    calls=("POST /api/v1/public/domain-registrars/add", "GET /api/v1/public/domain-registrars"),
 ):
     """Give Mailin a registrar's account, so that it can set nameservers there."""
 
@@ -287,6 +305,7 @@ class UpdateInboxProvider(
     command="postroom inbox-provider-update",
     title="Change a sequencer",
     effect=Effect.WRITE,
+    calls=("GET /api/v1/public/inbox-providers", "PUT /api/v1/public/inbox-providers/update/{id}"),
 ):
     """Give Mailin the new key or password of a sequencer's account. Its name and kind stay."""
 
@@ -343,6 +362,7 @@ class UpdateRegistrar(
     command="postroom registrar-update",
     title="Change a registrar",
     effect=Effect.WRITE,
+    calls=("GET /api/v1/public/domain-registrars", "PUT /api/v1/public/domain-registrars/update/{id}"),
 ):
     """Give Mailin the new keys of a registrar's account. Its name and kind stay."""
 
@@ -434,6 +454,7 @@ class RemoveInboxProvider(
     command="postroom inbox-provider-remove",
     title="Remove a sequencer",
     effect=Effect.DESTROY,
+    calls=("GET /api/v1/public/inbox-providers", "DELETE /api/v1/public/inbox-providers/delete/{id}"),
 ):
     """Remove a sequencer's account from Mailin, which forgets its key."""
 
@@ -467,6 +488,7 @@ class RemoveRegistrar(
     command="postroom registrar-remove",
     title="Remove a registrar",
     effect=Effect.DESTROY,
+    calls=("GET /api/v1/public/domain-registrars", "DELETE /api/v1/public/domain-registrars/{id}"),
 ):
     """Remove a registrar's account from Mailin, which forgets its key."""
 

@@ -35,11 +35,10 @@ from providers.errors import NotFound, ProviderError
 from providers.fields import EmailAddress, parse_addresses, problem
 from providers.files import from_file
 from providers.http import File
-from providers.mailin.actions.common import PAGE, counted, listed, some_text, words_into
+from providers.mailin.actions.common import PAGE, SEE_CREDITS, counted, listed, some_text, words_into
 from providers.mailin.client import MailinClient
 from providers.mailin.models import SingleVerification, TaskState, Verdict, VerificationTask, VerificationType
-from providers.mailin.verification import MOST_ADDRESSES
-from providers.xlsx import MOST_ROWS
+from providers.mailin.verification import MOST_ADDRESSES, MOST_FILE_BYTES
 
 CREDITS_EACH: Mapping[str, int] = {"standard": 1, "catch_all": 7}
 """What verifying an address costs. Not documented, but seen in use."""
@@ -58,16 +57,28 @@ _VERDICTS: Mapping[str, str] = {
 _LAST_ENTRIES = 3
 
 
-def _once_each(most: int, instead: str = "") -> AfterValidator:
+def _once_each(most: int | None, instead: str = "") -> AfterValidator:
     def check(addresses: list[str]) -> list[str]:
         once = list({address.lower(): address for address in addresses}.values())
         if not once:
             raise problem("Paste at least one address.")
-        if len(once) > most:
+        if most is not None and len(once) > most:
             raise problem(f"These are {len(once):,} addresses; at most {most:,} go into one request.{instead}")
         return once
 
     return AfterValidator(check)
+
+
+def _as_csv(addresses: Sequence[str]) -> bytes:
+    """None of them has anything in it that a CSV file or a spreadsheet would take for more than text."""
+    return "\n".join(["email", *addresses]).encode()
+
+
+def _fit_into_a_file(addresses: list[str]) -> list[str]:
+    size, most = len(_as_csv(addresses)), MOST_FILE_BYTES // 1024 // 1024
+    if size > MOST_FILE_BYTES:
+        raise problem(f"These are {size / 1024 / 1024:,.1f} MB of addresses; Mailin takes at most {most} MB at once.")
+    return addresses
 
 
 class _Verification(Action):
@@ -77,8 +88,13 @@ class _Verification(Action):
     def _kind(self) -> VerificationType:
         raise NotImplementedError
 
-    def _priced(self, number: int, what: str, prices: PriceList) -> Quote:
-        """In credits; what these are worth is said where the operator has told the price of one (`credit`)."""
+    async def _priced(self, client: MailinClient, number: int, what: str, prices: PriceList, *, field: str) -> Quote:
+        """In credits; what these are worth is said where the operator has told the price of one (`credit`).
+
+        Raises Refused, with a sentence for `field`, where the balance does not cover them: before anybody is asked, and
+        once more right before it is sent, because others spend of it meanwhile.
+        """
+        await self._can_pay(client, number, field)
         needed = CREDITS_EACH[self._kind] * number
         worth = prices.price("credit")
         about = f", worth {worth * needed:,.2f} {prices.currency}" if worth is not None else ""
@@ -100,12 +116,17 @@ class _Verification(Action):
         return Unknown(
             summary="It is not clear whether Mailin has begun this verification.",
             evidence=f"The account has {counted(balance, 'credit')}. "
-            + (f"The latest entries of its ledger: {last}." if last else "Its ledger is empty."),
+            + (f"The latest that came or went: {last}." if last else "None have come or gone so far."),
         )
 
 
 class VerifyAddress(
-    _Verification, provider="mailin", command="verify one", title="Verify an address", effect=Effect.SPEND
+    _Verification,
+    provider="mailin",
+    command="verify one",
+    title="Verify an address",
+    effect=Effect.SPEND,
+    calls=(*SEE_CREDITS, "POST /api/v1/public/verify-single-email", "GET /api/v1/public/get-single-email"),
 ):
     """Find out whether mail to an address would arrive."""
 
@@ -131,11 +152,8 @@ class VerifyAddress(
     def subjects(self) -> tuple[str, ...]:
         return (self.address,)
 
-    async def check(self, client: MailinClient) -> None:
-        await self._can_pay(client, 1, "kind")
-
     async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
-        return self._priced(1, self.address, prices)
+        return await self._priced(client, 1, self.address, prices, field="kind")
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         return self._told(await client.verify_address(self.address, self.kind), {})
@@ -158,7 +176,14 @@ class VerifyAddress(
         )
 
 
-class VerifyList(_Verification, provider="mailin", command="verify list", title="Verify a list", effect=Effect.SPEND):
+class VerifyList(
+    _Verification,
+    provider="mailin",
+    command="verify list",
+    title="Verify a list",
+    effect=Effect.SPEND,
+    calls=(*SEE_CREDITS, "POST /api/v1/public/verify-bulk-emails", "GET /api/v1/public/get-task-detail"),
+):
     """Find out which of many addresses mail would arrive at."""
 
     addresses: Annotated[
@@ -187,12 +212,10 @@ class VerifyList(_Verification, provider="mailin", command="verify list", title=
     def headline(self) -> str:
         return f"Verify {counted(len(self.addresses), 'address', 'addresses')} ({KIND_NAMES[self.kind].lower()})"
 
-    async def check(self, client: MailinClient) -> None:
-        await self._can_pay(client, len(self.addresses), "addresses")
-
     async def quote(self, client: MailinClient, prices: PriceList) -> Quote:
         number = len(self.addresses)
-        return self._priced(number, f"{counted(number, 'address', 'addresses')}: {listed(self.addresses, 3)}", prices)
+        what = f"{counted(number, 'address', 'addresses')}: {listed(self.addresses, 3)}"
+        return await self._priced(client, number, what, prices, field="addresses")
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         task_id = await client.verify_addresses(self.addresses, self.kind)
@@ -211,25 +234,33 @@ class VerifyList(_Verification, provider="mailin", command="verify list", title=
                     cure="Mailin gives back the credits of a failed task: see “verify credits”, then ask again.",
                 )
             case TaskState.UNKNOWN:
-                progress = "Mailin reports a state that Postroom does not know; still watching"
+                progress = "Mailin reports a state that Postroom does not know"
             case _:
                 progress = "Mailin is verifying the addresses"
         return Pending(ref=dict(ref), progress=f"{progress} (task {task.task_id}).")
 
 
-class VerifyFile(VerifyList, provider="mailin", command="verify file", title="Verify a file", effect=Effect.SPEND):
+class VerifyFile(
+    VerifyList,
+    provider="mailin",
+    command="verify file",
+    title="Verify a file",
+    effect=Effect.SPEND,
+    calls=(*SEE_CREDITS, "POST /api/v1/public/verify-bulk-file", "GET /api/v1/public/get-task-detail"),
+):
     """Find out which addresses of a CSV or XLSX file mail would arrive at."""
 
-    addresses: Annotated[list[str], BeforeValidator(parse_addresses), _once_each(MOST_ROWS)] = Field(
+    addresses: Annotated[
+        list[str], BeforeValidator(parse_addresses), _once_each(None), AfterValidator(_fit_into_a_file)
+    ] = Field(
         title="Addresses",
-        description=f"At most {MOST_ROWS:,}. What is there twice is verified once.",
-        json_schema_extra=from_words() | from_file("email"),
+        description="As many as you like. What is there twice is verified once.",
+        json_schema_extra=from_words() | from_file("email", is_large=True),
     )
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         """Endpoint row 82. Mailin gets the addresses alone, and nothing else of what was in the file."""
-        content = "\n".join(["email", *self.addresses]).encode()
-        task_id = await client.verify_file(File("addresses.csv", content, "text/csv"), self.kind)
+        task_id = await client.verify_file(File("addresses.csv", _as_csv(self.addresses), "text/csv"), self.kind)
         return Pending(ref={"task_id": task_id}, progress=f"Mailin is verifying the addresses (task {task_id}).")
 
 
@@ -268,7 +299,12 @@ class _OfTask(Action):
 
 
 class VerificationStatus(
-    _OfTask, provider="mailin", command="verify status", title="How a verification is", effect=Effect.READ
+    _OfTask,
+    provider="mailin",
+    command="verify status",
+    title="How a verification is",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/get-single-email", "GET /api/v1/public/get-task-detail"),
 ):
     """See how far a verification has got."""
 
@@ -286,7 +322,18 @@ class VerificationStatus(
         return Done(summary=f"The verification {self.task} is still running.")
 
 
-class VerificationResult(_OfTask, provider="mailin", command="verify result", title="Result", effect=Effect.READ):
+class VerificationResult(
+    _OfTask,
+    provider="mailin",
+    command="verify result",
+    title="Result",
+    effect=Effect.READ,
+    calls=(
+        "GET /api/v1/public/get-single-email",
+        "GET /api/v1/public/get-task-detail",
+        "POST /api/v1/public/download-verified-emails",
+    ),
+):
     """See what came of a verification, and get the addresses of a list to take away: they are given to you alone."""
 
     which: Annotated[str, AfterValidator(some_text("which ones, such as deliverable, or all", 50))] = Field(
@@ -328,7 +375,14 @@ class VerificationResult(_OfTask, provider="mailin", command="verify result", ti
         return done.model_copy(update={"download": Download(name=name, link=found.link, content=found.csv)})
 
 
-class ShowCredits(Action, provider="mailin", command="verify credits", title="Credits", effect=Effect.READ):
+class ShowCredits(
+    Action,
+    provider="mailin",
+    command="verify credits",
+    title="Credits",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/get-credits",),
+):
     """See how many credits are left."""
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
@@ -342,7 +396,14 @@ class ShowCredits(Action, provider="mailin", command="verify credits", title="Cr
         )
 
 
-class CreditHistory(Action, provider="mailin", command="verify history", title="Credit history", effect=Effect.READ):
+class CreditHistory(
+    Action,
+    provider="mailin",
+    command="verify history",
+    title="Credit history",
+    effect=Effect.READ,
+    calls=("GET /api/v1/public/credit-history",),
+):
     """See what credits were spent on, the latest first. Mailin gives no dates."""
 
     page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
@@ -350,9 +411,9 @@ class CreditHistory(Action, provider="mailin", command="verify history", title="
     async def run(self, client: MailinClient, key: str) -> Outcome:
         shown = await client.credit_history(page=self.page, per_page=PAGE)
         if not shown.data:
-            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}entries in the credits' ledger.")
+            return Done(summary="That was all." if self.page > 1 else "No credits have come or gone so far.")
         return Done(
-            summary=f"The credits' ledger{of_pages(self.page, shown.next_page)}.",
+            summary=f"How the credits came and went, the latest first{of_pages(self.page, shown.next_page)}.",
             table=Table(
                 columns=("What for", "Change", "Left"),
                 rows=tuple(

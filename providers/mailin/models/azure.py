@@ -75,7 +75,7 @@ class AzureOrder(Shape):
     """An order (endpoint row 70)."""
 
     id: Number = None
-    domain: Text = ""
+    domain: Annotated[str, Field(min_length=1)]
     mailbox_mode: Text = ""
     full_name: Texts = ()
     is_purchase: YesOrNo = None

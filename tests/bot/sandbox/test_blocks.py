@@ -142,6 +142,11 @@ MESSAGE_LIMITS = [
         "/blocks/0/elements/0",
     ),
     (
+        [actions({"type": "multi_static_select", "options": options(2)})],
+        "unsupported type: multi_static_select",
+        "/blocks/0/elements/0/type",
+    ),
+    (
         [actions({"type": "overflow", "options": options(6)})],
         "no more than 5 items allowed",
         "/blocks/0/elements/0/options",

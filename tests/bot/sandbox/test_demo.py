@@ -46,6 +46,7 @@ async def test_the_whole_story_ends_with_the_books_of_all_five() -> None:
 
     assert code == 0, said[-3000:]
     story_told, _, books = said.partition("The providers' books")
+    story_told = " ".join(story_told.split())
     rows = " ".join(books.split())
     for provider, done in (
         ("Mailin.ai", "Bought acme-mail.com, acme-hq.co"),
@@ -55,7 +56,11 @@ async def test_the_whole_story_ends_with_the_books_of_all_five() -> None:
         ("MailAPI", "Added acme-post.com,"),
     ):
         assert f"{provider} {done}" in rows
-    assert "$102.50 and 3 credits ($16.00 of it every month)" in rows
+    assert "$295.00 and 3 credits ($30.50 of it every month)" in rows
+    assert "said yes. One more person has to" in story_told
+    assert "$35.00 → $41.00" in story_told
+    assert "Outreach after: $282.50 of $280.00" in story_told
+    assert "it did not happen. It is sent to the provider once more" in story_told
     assert "kill -9" in story_told
     assert "Credentials are shown only to those who may" in story_told
     assert "Traceback" not in said

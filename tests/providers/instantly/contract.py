@@ -114,7 +114,7 @@ CONTRACTS = (
             Means(Fault.answers(500, body=MALFORMED_ID), *same(Rejected)),
         ),
         never={AlreadyExists: "it makes everything twice without a word"},
-        listings=(Listing(accounts, lambda c: c.all_accounts()),),
+        listings=(Listing(accounts, lambda c: c.all_accounts(), lambda account: account.email),),
         words=(
             Word("an account", account_says, account_status),
             Word("a campaign", campaign_says, campaign_status),

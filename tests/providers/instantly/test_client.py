@@ -18,7 +18,7 @@ from providers.errors import (
     RateLimited,
     Rejected,
 )
-from providers.instantly.client import InstantlyClient, InstantlySettings
+from providers.instantly.client import MAX_PAGES, InstantlyClient, InstantlySettings
 from providers.instantly.models import AccountStatus, CampaignOptions, CampaignStatus, Limits, Step, Variant
 from providers.instantly.sandbox import (
     SANDBOX_ORGANIZATION_ID,
@@ -132,24 +132,59 @@ class TestAccounts:
         assert [tag.label for tag in account.tags] == ["sales", "eu"]
         assert account.created_at == clock.now()
 
-    async def test_pages_until_a_short_one(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
+    async def test_pages_until_the_end(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
         for number in range(200):
             sandbox.add_account(f"a{number}@acme.com", status=2 if number % 2 else 1)
         first = await instantly.accounts()
-        assert (len(first.accounts), first.next_skip) == (100, 100)
+        assert (len(first.accounts), first.rows) == (100, 100)
         assert len(await instantly.all_accounts()) == 200
         assert sandbox.calls["accounts"] == 4, "two full pages, and an empty one to see the end"
         assert len(await instantly.all_accounts(status=AccountStatus.PAUSED)) == 100
         assert len(await instantly.all_accounts(search="a19@")) == 1
 
-    async def test_a_list_without_an_end(
-        self, instantly: InstantlyClient, sandbox: InstantlySandbox, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("count", "calls"), [(0, 1), (20, 2), (50, 2), (100, 3), (120, 3)])
+    async def test_a_server_that_gives_fewer_than_it_is_asked_for(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox, count: int, calls: int
     ) -> None:
-        monkeypatch.setattr("providers.instantly.client.MAX_PAGES", 2)
-        for number in range(200):
+        sandbox.most_per_page = 50
+        for number in range(count):
+            sandbox.add_account(f"a{number}@acme.com")
+        assert len(await instantly.all_accounts()) == count
+        assert sandbox.calls["accounts"] == calls
+        wanted = [f"a{n}@acme.com" for n in (1, 60, 100, 119)]
+        assert list(await instantly.find_accounts(wanted)) == [email for email in wanted if email in sandbox.accounts]
+
+    async def test_a_list_without_an_end(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
+        """A thousand pages are its end, however small they are."""
+        sandbox.most_per_page = 1
+        for number in range(1001):
             sandbox.add_account(f"a{number}@acme.com")
         with pytest.raises(BadAnswer, match="does not end"):
             await instantly.all_accounts()
+        assert sandbox.calls["accounts"] == MAX_PAGES == 1000
+
+    async def test_a_list_that_shows_the_same_again_and_again(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox
+    ) -> None:
+        sandbox.skips = False
+        sandbox.add_account("a@acme.com")
+        with pytest.raises(BadAnswer, match="again and again"):
+            await instantly.all_accounts()
+        assert sandbox.calls["accounts"] == 2
+
+    async def test_accounts_that_cannot_be_read_do_not_end_the_list(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox, logged: Any
+    ) -> None:
+        for number in range(250):
+            sandbox.add_account(f"a{number}@acme.com")
+        for number, email in ((3, None), (99, ""), (100, 5), (249, "  ")):
+            sandbox.accounts[f"a{number}@acme.com"].email = email
+        for _ in range(2):
+            assert len(await instantly.all_accounts()) == 246
+        assert [call.body["skip"] for call in sandbox.arrived] == [0, 100, 200] * 2
+        wanted = [f"a{n}@acme.com" for n in (1, 2, 4, 248)]
+        assert list(await instantly.find_accounts(wanted)) == wanted
+        assert [line["rows"] for line in logged if "left out" in line["event"]] == [2]
 
     async def test_found_by_exact_address_alone(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
         for number in range(150):

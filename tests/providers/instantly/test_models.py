@@ -107,8 +107,13 @@ class TestAccounts:
 
     @pytest.mark.parametrize("body", [None, [], {}, {"accounts": None}, {"accounts": [{}]}, {"accounts": ["a@b.co"]}])
     def test_no_listing(self, body: Any) -> None:
-        with pytest.raises(ValueError, match="account"):
+        with pytest.raises(ValueError, match=r"no accounts|no row of the listing"):
             parse_accounts(body)
+
+    @pytest.mark.parametrize("odd", [None, "b@acme.com", {}, {"email": None}, {"email": ""}, {"email": ["b@acme.com"]}])
+    def test_one_that_cannot_be_read_is_left_out(self, odd: Any) -> None:
+        got = parse_accounts({"accounts": [odd, {"email": "a@acme.com"}]})
+        assert ([account.email for account in got], got.unreadable) == (["a@acme.com"], 1)
 
     @settings(max_examples=40, deadline=None)
     @given(ANYTHING)

@@ -87,6 +87,7 @@ def contract(way: str, edition: Literal["classic", "header"], settings: Mapping[
         read="domains",
         write="create mailboxes",
         spend="create sub-domains",
+        limited_apart=frozenset({"create sub-domains"}),
         done=lambda sandbox: len(sandbox.made),
         hidden=lambda sandbox: [IMAP_PASSWORD],
         meanings=(
@@ -102,8 +103,8 @@ def contract(way: str, edition: Literal["classic", "header"], settings: Mapping[
             Means(Fault.answers(409), *same(AlreadyExists)),
         ),
         listings=(
-            Listing(mailboxes, lambda c: c.mailboxes("huge.com")),
-            Listing(domains, lambda c: c.domains()),
+            Listing(mailboxes, lambda c: c.mailboxes("huge.com"), lambda mailbox: mailbox.address),
+            Listing(domains, lambda c: c.domains(), lambda domain: domain.name),
         ),
         words=(
             Word("a domain", domain_says, domain_status),

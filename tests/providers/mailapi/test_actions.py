@@ -293,6 +293,53 @@ class TestSubDomains:
         assert sandbox.made == list(action.subjects())
         assert isinstance(await later.left.poll(mailapi, taken.ref), Done)
 
+    async def test_what_somebody_had_added_meanwhile_is_not_sent_again(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
+    ) -> None:
+        sandbox.own("acme.com")
+        later = await AddSubDomains(domain="acme.com", labels=[f"s{n}" for n in range(14)]).run(mailapi, "key")
+        assert isinstance(later, Later)
+        sandbox.own("s11.acme.com")
+        clock.advance(3600)
+
+        later = await later.left.run(mailapi, "key")
+
+        assert isinstance(later, Later)
+        assert later.summary == (
+            "s11.acme.com is in the account already: somebody has had it added meanwhile. It was not sent again."
+        )
+        assert later.plan == ((clock.now(), "s10.acme.com, s12.acme.com, s13.acme.com"),)
+        assert sandbox.calls["create_sub_domains"] == 1
+        sandbox.faults.add("create_sub_domains", Fault.cut_after())
+        with pytest.raises(OutcomeUnknown):
+            await later.left.run(mailapi, "key")
+        assert isinstance(await later.left.reconcile(mailapi, "key"), Done)
+        assert sorted(sandbox.made) == sorted(f"s{n}.acme.com" for n in range(14) if n != 11)
+
+    async def test_of_what_is_all_there_meanwhile_nothing_is_sent(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
+    ) -> None:
+        sandbox.own("acme.com")
+        sandbox.verify_seconds = 60
+        action = AddSubDomains(domain="acme.com", labels=["team", "sales"])
+        await action.run(mailapi, "key")
+
+        again = await action.run(mailapi, "another key")
+
+        assert isinstance(again, Pending)
+        clock.advance(60)
+        done = await action.poll(mailapi, again.ref)
+        assert isinstance(done, Done)
+        told = (
+            "team.acme.com, sales.acme.com are in the account already: somebody has had them added meanwhile. "
+            "They were not sent again."
+        )
+        assert (again.progress, done.summary) == (
+            f"{told} 0 of 2 verified.",
+            f"{told} All 2 sub-domains are verified.",
+        )
+        assert sandbox.calls["create_sub_domains"] == 1
+
     async def test_a_no_to_the_second_ten_says_what_became_of_all(
         self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
     ) -> None:

@@ -60,8 +60,8 @@ class TestSubDomains:
     async def test_once_an_hour_for_each_domain(
         self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
     ) -> None:
-        sandbox.own("acme.com")
-        sandbox.own("other.com")
+        for name in ("acme.com", "other.com", "third.com"):
+            sandbox.own(name)
         assert (await mailapi.create_sub_domains("acme.com", ["team", "support"])).domain == "acme.com"
         await mailapi.create_sub_domains("other.com", ["team"])
         clock.advance(600)
@@ -69,9 +69,12 @@ class TestSubDomains:
             await mailapi.create_sub_domains("acme.com", ["billing"])
         assert limited.value.retry_after == 3000.0
         assert sandbox.calls["create_sub_domains"] == 3, "never repeated by itself"
+        await mailapi.domains()
+        await mailapi.create_sub_domains("third.com", ["team"])
+        assert clock.slept == [], "it is the limit of one domain, and holds nothing else back"
         clock.advance(3000)
         await mailapi.create_sub_domains("acme.com", ["billing"])
-        names = ["team.acme.com", "support.acme.com", "team.other.com", "billing.acme.com"]
+        names = ["team.acme.com", "support.acme.com", "team.other.com", "team.third.com", "billing.acme.com"]
         assert sandbox.made == names
         found = {domain.name: domain.status for domain in await mailapi.domains()}
         assert all(found[name] is DomainStatus.VERIFIED for name in names)
@@ -243,7 +246,7 @@ class TestSecrets:
             sandbox.faults.add(operation, Fault.answers(422, word=said))
         with pytest.raises(Rejected) as rejected:
             await mailapi.domains()
-        assert "It says: No key=[redacted] at /list?key=[redacted]&a, [31m sorry.xxx" in str(rejected.value)
+        assert "It says: No key=[redacted] at /list?key=[redacted]&a,[31m sorry.xxx" in str(rejected.value)
         assert len(str(rejected.value)) < 400
         task = await mailapi.mailboxes_task("1")
         assert "key=[redacted]" in task.reason

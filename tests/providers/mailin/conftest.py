@@ -33,6 +33,7 @@ async def open_account(running: Running, clock: Any) -> AsyncIterator[Callable[.
             "email": SANDBOX_EMAIL,
             "password": SANDBOX_PASSWORD,
             "min_seconds_between_calls": 0,
+            "min_seconds_between_writes": 0,
             "timeout_seconds": 5,
         }
         opened.append(connect("main", MailinSettings(**(settings | changed)), clock, sleep=clock.sleep))

@@ -256,7 +256,7 @@ class TestQuestions:
 
         done = await CheckDomains(domains=["free.com", "ours.com", "google.com"]).run(mailin, "key")
 
-        assert done.summary == "1 of 3 names are free."
+        assert done.summary == "1 of 3 names is free."
         assert [item.note for item in done.items] == ["free", "already in this account", "taken"]
 
     @pytest.mark.parametrize(("smtp", "google"), [(0, 0), (0, 3), (PAGE, 0), (PAGE, 1), (PAGE + 1, PAGE + 1), (40, 33)])

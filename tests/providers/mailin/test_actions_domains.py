@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, ItemState, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, NotFound, OutcomeUnknown
-from providers.mailin.actions.common import KEEP_WATCHING
+from providers.mailin.actions.common import KEEP_WATCHING, may_send
 from providers.mailin.actions.domains import (
     ACTIONS,
     AddSubdomain,
@@ -284,7 +284,7 @@ class TestSeeing:
         sandbox.own("acme.com")
         done = await DomainRateLimit(domain="acme.com").run(mailin, "key")
         assert isinstance(done, Done)
-        assert done.summary == "acme.com may send 500 / d."
+        assert done.summary == "acme.com may send 500 e-mails a day."
 
     async def test_nameservers_of_an_order(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any) -> None:
         sandbox.job_seconds = 60
@@ -303,3 +303,17 @@ class TestSeeing:
         with pytest.raises(NotFound) as missing:
             await action(domain="acme.com").run(mailin, "key")
         assert missing.value.cure
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (None, "No limit is set for acme.com."),
+        ("50", "acme.com may send 50 e-mails."),
+        ("5000/1 H", "acme.com may send 5,000 e-mails an hour."),
+        ("9 / fortnight", "acme.com may send 9 / fortnight."),
+        ("some", "acme.com may send some."),
+    ],
+)
+def test_a_sending_limit_in_words(limit: str | None, told: str) -> None:
+    assert may_send("acme.com", limit) == told

@@ -415,7 +415,7 @@ class TestSeeing:
 
         limit = await MailboxRateLimit(mailbox=ANA).run(mailin, "key")
         assert isinstance(limit, Done)
-        assert limit.summary == "ana@acme.com may send 500 / 1h."
+        assert limit.summary == "ana@acme.com may send 500 e-mails an hour."
 
     @pytest.mark.parametrize("action", [ShowMailbox, MailboxRateLimit])
     async def test_of_none(self, mailin: MailinClient, action: Any) -> None:

@@ -98,12 +98,12 @@ class TestAsking:
         sandbox.ledger = [("Purchased credits", left)]
 
         with pytest.raises(Refused) as refused:
-            await action.check(mailin)
+            await action.quote(mailin, NO_PRICES)
         assert refused.value.problems == problems
 
     async def test_just_enough(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.ledger = [("Purchased credits", 4)]
-        await LIST.check(mailin)
+        assert (await LIST.quote(mailin, NO_PRICES)).total == 4
         assert sandbox.credits == 4
 
 
@@ -336,4 +336,4 @@ class TestLooking:
         assert last.next_page is None
         beyond = await CreditHistory(page=9).run(mailin, "key")
         assert isinstance(beyond, Done)
-        assert beyond.summary == "There are no more entries in the credits' ledger."
+        assert beyond.summary == "That was all."

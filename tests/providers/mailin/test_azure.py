@@ -56,6 +56,15 @@ class TestOrdering:
         with pytest.raises(Rejected, match="100 items"):
             await mailin.add_azure_order("else.com", purchase=False, mailboxes=boxes[:99])
 
+    async def test_found_by_its_exact_domain_alone(self, mailin: MailinClient) -> None:
+        await order(mailin, "my-acme.com")
+        await order(mailin, "acme.com.co")
+        assert await mailin.find_azure_order("acme.com") is None
+        await order(mailin, "acme.com")
+        found = await mailin.find_azure_order("ACME.com")
+        assert found is not None
+        assert (found.id, found.domain) == (3, "acme.com")
+
     @pytest.mark.parametrize("status", [200, 201, 400, 409, 422])
     async def test_a_second_order_is_refused_with_whichever_status(
         self, mailin: MailinClient, sandbox: MailinSandbox, status: int
@@ -176,6 +185,18 @@ class TestChangingOrders:
             before = sandbox.calls["upload_status"]
             await mailin.azure_upload_status(1)
             assert sandbox.calls["upload_status"] - before == expected
+
+    @pytest.mark.parametrize(
+        "page", [Fault.answers(200, body="<html>"), Fault.answers(200, body={"hello": 1}), Fault.unknown_shape()]
+    )
+    async def test_a_page_for_people_where_the_address_is_a_slip(
+        self, mailin: MailinClient, sandbox: MailinSandbox, page: Fault
+    ) -> None:
+        sandbox.upload_status_at = "public"
+        await order(mailin)
+        sandbox.faults.add("upload_status", page)
+        assert (await mailin.azure_upload_status(1)).total == 0
+        assert sandbox.calls["upload_status"] == 2
 
     @pytest.mark.parametrize("asked", ["both", "public", "documented"])
     async def test_an_order_that_is_at_neither(self, open_account: OpenAccount, asked: str) -> None:

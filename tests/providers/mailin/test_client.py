@@ -261,7 +261,7 @@ class TestSettings:
     def test_what_need_not_be_said(self) -> None:
         settings = self.settings()
         assert (str(settings.base_url), settings.device_name) == ("https://api.mailin.ai/", "postroom")
-        assert settings.min_seconds_between_calls == 2.5
+        assert (settings.min_seconds_between_calls, settings.min_seconds_between_writes) == (1.0, 2.5)
 
     @pytest.mark.parametrize("email", ["secret-but-wrong", "a@b", "a b@c.de", ""])
     def test_an_address_that_is_none_is_refused_without_being_repeated(self, email: str) -> None:
@@ -273,3 +273,65 @@ class TestSettings:
         with pytest.raises(ValidationError) as error:
             self.settings(passwort="s3cr3t-value", password="")
         assert "s3cr3t-value" not in str(error.value)
+
+
+class TestListings:
+    """What cannot be read, or could not be asked about, is left out of every listing."""
+
+    @pytest.mark.parametrize(
+        ("operation", "ask", "row", "needs"),
+        [
+            ("domains", lambda m: m.domains(), {"id": 7, "name": "a.com"}, ("id", "name")),
+            ("google_domains", lambda m: m.google_domains(), {"id": 7, "name": "a.com"}, ("id", "name")),
+            ("inboxkit_domains", lambda m: m.inboxkit_domains(), {"id": 7, "name": "a.com"}, ("id", "name")),
+            ("mailboxes", lambda m: m.mailboxes(), {"id": 7, "username": "a@a.com"}, ("id", "username")),
+            ("google_mailboxes", lambda m: m.google_mailboxes(), {"id": 7, "username": "a@a.com"}, ("id", "username")),
+            ("orders", lambda m: m.azure_orders(), {"id": 7, "domain": "a.com"}, ("id", "domain")),
+            ("inbox_providers", lambda m: m.inbox_providers(), {"id": 7, "name": "Smart"}, ("id",)),
+            ("registrars", lambda m: m.registrars(), {"id": 7, "name": "Godaddy"}, ("id",)),
+            ("servers", lambda m: m.servers(), {"id": 7, "hostname": "vps1"}, ("id",)),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    async def test_odd_rows(
+        self, mailin: MailinClient, sandbox: MailinSandbox, logged: Any, operation: str, ask: Any, row: Any, needs: Any
+    ) -> None:
+        odd: list[Any] = [None, "x", [], {}]
+        odd += [{**row, "id": value} for value in (None, "x1", "", 1.5, [])]
+        odd += [{**row, "id": 9, name: value} for name in needs if name != "id" for value in (None, "", [])]
+        body: Any = [*odd, row, {**row, "id": "8"}]
+        if operation != "servers":
+            body = {"data": body, "last_page": 1, "total": len(body), "per_page": 100, "current_page": 1}
+        sandbox.faults.add(operation, Fault.answers(200, body=body), times=2)
+        for _ in range(2):
+            shown = await ask(mailin)
+            assert [found.id for found in getattr(shown, "data", shown)] == [7, 8]
+        assert [line["rows"] for line in logged if "left out" in line["event"]] == [len(odd)]
+
+    async def test_a_page_of_them_is_no_empty_one(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        """Lest what was bought be called not bought."""
+        sandbox.faults.add("domains", Fault.answers(200, body={"data": [{"id": None, "name": "acme.com"}]}))
+        with pytest.raises(BadAnswer):
+            await mailin.find_domain("acme.com")
+
+    async def test_they_do_not_end_the_listing(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        sandbox.own("acme.com")
+        first = [{"id": n, "name": f"x{n}-acme.com"} for n in range(99)]
+        sandbox.faults.add("domains", Fault.answers(200, body={"data": [{"id": None}, *first], "per_page": 100}))
+        sandbox.faults.add("domains", Fault.answers(200, body={"data": [{"id": 5, "name": "acme.com"}]}))
+        found = await mailin.find_domain("acme.com")
+        assert found is not None
+        assert found.id == 5
+
+
+class TestSecrets:
+    async def test_a_part_of_the_token_is_one(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
+        """What stands behind the bar opens as much as the whole."""
+        await mailin.verify_credentials()
+        [token] = sandbox._tokens
+        secret = token.partition("|")[2]
+        for said in (secret, token, secret.upper()):
+            sandbox.faults.add("domains", Fault.answers(422, word=f"Token {said} is odd."))
+            with pytest.raises(Rejected, match=r"Token \[redacted\] is odd\.") as refused:
+                await mailin.domains()
+            assert secret.lower() not in repr(vars(refused.value)).lower()

@@ -213,6 +213,19 @@ def listing(rows: int) -> dict[str, Any]:
 
 
 class TestListing:
+    async def test_those_of_a_domain_are_those_of_exactly_this_one(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        """Mailin finds whatever contains the name, somebody's display name included."""
+        *_, dee = sandbox.own_mailboxes("ann@acme.com", "bo@acme.com.co", "cy@my-acme.com", "dee@else.com")
+        dee.name = "Dee (dee@acme.com)"
+        assert [box.username for box in (await mailin.mailboxes(name="@acme.com")).data] == [
+            "ann@acme.com",
+            "bo@acme.com.co",
+            "dee@else.com",
+        ]
+        assert [box.username for box in await mailin.mailboxes_of("Acme.com")] == ["ann@acme.com"]
+
     async def test_nothing(self, mailin: MailinClient) -> None:
         for page in (await mailin.mailboxes(), await mailin.google_mailboxes()):
             assert (page.data, page.total, page.next_page) == ((), 0, None)

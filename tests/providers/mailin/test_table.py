@@ -313,7 +313,7 @@ ROWS = [
         56, WRITE, lambda m: m.set_signature(2, "Best,\nAnn"), "POST", "/mailboxes/2/add-signature", UNTIDY,
         json={"signature": "Best,\nAnn"},
     ),
-    Row(57, DESTROY, lambda m: m.remove_signature(2), "DELETE", "/mailboxes/2/delete-signature", UNTIDY),
+    Row(57, WRITE, lambda m: m.remove_signature(2), "DELETE", "/mailboxes/2/delete-signature", UNTIDY),
     Row(
         58, WRITE, lambda m: m.set_forwarding(2, "to@b.co"), "POST", "/mailboxes/2/forwarding/setup", UNTIDY,
         json={"forwarding_email": "to@b.co"},

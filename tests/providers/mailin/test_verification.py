@@ -178,6 +178,10 @@ class TestMany:
         sandbox.faults.add("task", Fault.answers(422))
         with pytest.raises(Rejected):
             await mailin.verification_task(task)
+        for status in (311, 400, 422):
+            sandbox.faults.add("task", Fault.answers(status, body={"message": "Refunded.", "reason": "No column"}))
+            failed = await mailin.verification_task(task)
+            assert (failed.state, failed.reason) == (TaskState.FAILED, "No column")
         sandbox.faults.add("download", Fault.unknown_shape())
         with pytest.raises(BadAnswer):
             await mailin.download_results(task, "all")

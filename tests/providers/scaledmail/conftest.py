@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from providers.scaledmail.client import ScaledMailClient, ScaledMailSettings, connect
+from providers.scaledmail.client import Paces, ScaledMailClient, ScaledMailSettings, connect
 from providers.scaledmail.sandbox import SANDBOX_KEY, SANDBOX_ORGANIZATION, Running, ScaledMailSandbox, serve
 
 
@@ -26,7 +26,7 @@ async def running(sandbox: ScaledMailSandbox) -> AsyncIterator[Running]:
 async def open_account(running: Running, clock: Any) -> AsyncIterator[Callable[..., ScaledMailClient]]:
     opened: list[ScaledMailClient] = []
 
-    def open_account(**changed: Any) -> ScaledMailClient:
+    def open_account(paces: Paces | None = None, **changed: Any) -> ScaledMailClient:
         settings: dict[str, Any] = {
             "provider": "scaledmail",
             "base_url": running.url,
@@ -35,7 +35,8 @@ async def open_account(running: Running, clock: Any) -> AsyncIterator[Callable[.
             "min_seconds_between_calls": 0,
             "timeout_seconds": 5,
         }
-        opened.append(connect("main", ScaledMailSettings(**(settings | changed)), clock, sleep=clock.sleep))
+        its = ScaledMailSettings(**(settings | changed))
+        opened.append(connect("main", its, clock, sleep=clock.sleep, paces=paces))
         return opened[-1]
 
     yield open_account

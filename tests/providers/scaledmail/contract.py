@@ -126,9 +126,9 @@ def contract(way: str, sandbox: Any, settings: Mapping[str, Any]) -> Contract:
         ),
         never={AlreadyExists: "no answer says so: a 409 may be about the second of several domains"},
         listings=(
-            Listing(shelf, inboxes),
-            Listing(domains, lambda c: c.all_domains()),
-            Listing(mailboxes, lambda c: c.mailboxes("dom000001")),
+            Listing(shelf, inboxes, lambda inbox: inbox.id),
+            Listing(domains, lambda c: c.all_domains(), lambda domain: domain.name),
+            Listing(mailboxes, lambda c: c.mailboxes("dom000001"), lambda mailbox: mailbox.email),
         ),
         words=(
             Word("a domain", row("domains", "domains", "status", name="a.co"), lambda c: first(c.domains(), "status")),

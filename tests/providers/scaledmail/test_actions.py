@@ -162,7 +162,7 @@ class TestBrowsing:
             assert f"{len(names)} of 3 pre-warmed domains for sale match" in done.summary
         else:
             assert done.summary == (
-                "None of the 3 pre-warmed domains for sale is like that. Ask for less, and you will see more."
+                "None of what is for sale (3 pre-warmed domains) is like that. Ask for less, and you will see more."
             )
 
     async def test_pages(self, scaledmail: ScaledMailClient, sandbox: ScaledMailSandbox) -> None:
@@ -202,6 +202,25 @@ class TestAskingToBuy:
         assert BuyPrewarmed(domains=["warm-a.com"]).headline() == "Buy pre-warmed warm-a.com"
         assert BuyPrewarmed.prefill(["warm-a.com", "warm-b.com"]) == {"domains": "warm-a.com\nwarm-b.com"}
         assert BuyPrewarmed.model_validate({"domains": "a.com", "redirect": " "}).redirect is None
+
+    def test_some_of_them_taken_out_take_their_targets_along(self) -> None:
+        redirect = "warm-a.com acme.com\nwarm-b.com acme.io"
+        both = BuyPrewarmed.model_validate({"domains": "warm-a.com\nwarm-b.com", "redirect": redirect, "tag": "spring"})
+
+        left = both.without(["Warm-A.com"])
+
+        assert left is not None
+        assert (left.domains, left.redirect, left.tag) == (["warm-b.com"], "warm-b.com acme.io", "spring")
+        assert both.without(["warm-a.com", "warm-b.com"]) is None
+        of_all = TWO.model_copy(update={"redirect": "acme.com"}).without(["warm-a.com"])
+        assert of_all is not None
+        assert of_all.redirect == "acme.com"
+
+    async def test_each_line_of_its_price_is_of_one_domain(
+        self, scaledmail: ScaledMailClient, shelf: ScaledMailSandbox
+    ) -> None:
+        quote = await TWO.quote(scaledmail, PriceList())
+        assert {line.subject for line in quote.lines} == set(TWO.subjects())
 
     @pytest.mark.parametrize(
         ("field", "typed", "sentence"),

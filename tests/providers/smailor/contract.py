@@ -77,6 +77,9 @@ def same(error: Any) -> tuple[Any, Any, Any]:
     return error, error, error
 
 
+DOMAINS = Listing(domains, lambda c: c.domains(), lambda domain: domain.name)
+
+
 def contract(way: str, settings: Mapping[str, Any]) -> Contract:
     return Contract(
         provider="smailor",
@@ -112,7 +115,7 @@ def contract(way: str, settings: Mapping[str, Any]) -> Contract:
             Means(Fault.answers(409, word="domain_reputation_blocked"), *same(Blocked)),
             Means(Fault.answers(500, word="address_taken"), None, Unclear, Unclear),
         ),
-        listings=(Listing(domains, lambda c: c.domains()),),
+        listings=(DOMAINS,),
         words=(Word("a reputation", reputation, reputation_read),),
     )
 
@@ -125,7 +128,7 @@ SIGNED_IN = replace(
         *(password_of(mailbox.address) for mailbox in sandbox.mailboxes),
         *sandbox.tickets[TICKET].values(),
     ],
-    listings=(Listing(domains, lambda c: c.domains()), Listing(templates, lambda c: c.templates())),
+    listings=(DOMAINS, Listing(templates, lambda c: c.templates(), lambda template: template.id)),
 )
 
 CONTRACTS = (contract("bearer", {}), SIGNED_IN)

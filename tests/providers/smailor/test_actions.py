@@ -138,7 +138,7 @@ class TestDomains:
         done = await ShowReputation.model_validate({"domain": ""}).run(smailor, KEY)
 
         assert isinstance(done, Done)
-        assert done.summary == "3 domains: 1 blocked, 1 on watch, 1 healthy. Page 1."
+        assert done.summary == "3 domains: 1 blocked, 1 on watch, 1 healthy."
         assert [item.name for item in done.items] == ["bad.com", "so-so.com", "acme.com"]
         assert done.items[1].note.startswith("on watch · 200 sent in 30 days, bounced: 5 (2.5 %), complained of: 0")
         assert "Smailor says: Send less on this domain" in done.items[1].note
@@ -381,7 +381,7 @@ class TestReadingTemplates:
 
         assert isinstance(done, Done)
         assert action.effect is Effect.READ
-        assert done.summary == "“Thanks” for that ticket. Smailor did not fill in {{weather}}."
+        assert done.summary == "“Thanks”, as it reads for that ticket. Smailor did not fill in {{weather}}."
         assert done.table is not None
         assert ("Text", "Dear Zoe Quill, {{weather}}") in done.table.rows
         assert "Zoe Quill" not in everything_logged.getvalue()

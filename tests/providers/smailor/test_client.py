@@ -94,7 +94,9 @@ class TestMailboxes:
         assert created.password.get_secret_value() == password_of("john@acme.com")
         assert password_of("john@acme.com") not in repr(created) + created.model_dump_json()
 
-    @pytest.mark.parametrize("body", [{"result": {"ok": 1}}, {}, [], {"email": "", "remaining": "7"}])
+    @pytest.mark.parametrize(
+        "body", [{"result": {"ok": 1}}, {}, [], {"email": "", "remaining": "7"}, {"address": "john"}, {"email": 5}]
+    )
     async def test_any_success_is_a_yes_whatever_it_says(
         self, smailor: SmailorClient, sandbox: SmailorSandbox, body: Any
     ) -> None:
@@ -342,5 +344,5 @@ class TestSecrets:
         sandbox.faults.add("create_mailbox", Fault.answers(400, body={"error": "invalid_body", "message": said}))
         with pytest.raises(Rejected) as rejected:
             await smailor.create_mailbox("john", "acme.com")
-        assert "No [redacted] with [redacted], [31m sorry.xxx" in str(rejected.value)
+        assert "No [redacted] with [redacted],[31m sorry.xxx" in str(rejected.value)
         assert len(str(rejected.value)) < 450

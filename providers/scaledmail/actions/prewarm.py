@@ -1,12 +1,12 @@
-"""What people can ask of ScaledMail, a class each."""
+"""What people can ask of ScaledMail about pre-warmed inboxes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, ValidationInfo
 
@@ -24,28 +24,20 @@ from providers.action import (
     Quote,
     QuoteLine,
     Refused,
-    Revealed,
     Table,
     Unknown,
     choices,
     from_words,
     hidden,
+    line_items,
     multiline,
     of_pages,
 )
-from providers.errors import NotFound
-from providers.fields import DomainName, parse_domain, parse_domains, problem, secret_of
+from providers.errors import ProviderError
+from providers.fields import parse_domain, parse_domains, problem, secret_of
+from providers.scaledmail.actions.common import KINDS, STATES, counted, paged
 from providers.scaledmail.client import ScaledMailClient
-from providers.scaledmail.models import (
-    Domain,
-    DomainStatus,
-    PaymentStatus,
-    Platform,
-    PrewarmInbox,
-    Sequencer,
-    Stock,
-    WantedInbox,
-)
+from providers.scaledmail.models import Domain, DomainStatus, PaymentStatus, PrewarmInbox, Sequencer, Stock, WantedInbox
 
 MOST_DOMAINS = 25
 """In one purchase. ScaledMail states no limit; each makes two lines of the quote, which a person has to read."""
@@ -53,26 +45,9 @@ MOST_DOMAINS = 25
 LISTING_LAG = timedelta(minutes=30)
 """How long after an order a domain of it may still be missing from the listings, or still be on the shelf."""
 
-PAGE = 15
-"""Rows of one page of an answer. ScaledMail itself knows no pages."""
-
 LONGEST_TAG = 50
 LONGEST_LINE = 200
-
-_KINDS: Mapping[Platform, str] = {
-    Platform.GOOGLE: "Google",
-    Platform.OUTLOOK: "Outlook",
-    Platform.SMTP: "SMTP",
-    Platform.UNKNOWN: "not said",
-}
-_STATES: Mapping[DomainStatus, str] = {
-    DomainStatus.ACTIVE: "live",
-    DomainStatus.PENDING: "being set up",
-    DomainStatus.INACTIVE: "not active",
-}
 _SETTLE = "Whoever pays for this account: settle the open payment at ScaledMail."
-
-_Row = TypeVar("_Row")
 
 
 def _each_once(names: list[str]) -> list[str]:
@@ -194,7 +169,12 @@ DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), AfterValidat
 
 
 class BrowsePrewarmed(
-    Action, provider="scaledmail", command="prewarm browse", title="Browse pre-warmed", effect=Effect.READ
+    Action,
+    provider="scaledmail",
+    command="prewarm browse",
+    title="Browse pre-warmed",
+    effect=Effect.READ,
+    calls=("GET /api/v1/pre-warm-inboxes",),
 ):
     """See which pre-warmed domains are for sale, how old they are and what they cost."""
 
@@ -241,18 +221,18 @@ class BrowsePrewarmed(
         """The stock of this moment (endpoint row 2): the cheapest per month first, of these the oldest."""
         stock = await client.prewarm_stock()
         found = sorted(filter(self._wanted, stock.inboxes), key=_cheapest_then_oldest)
-        shown, next_page = _paged(found, self.page)
+        shown, next_page = paged(found, self.page)
         filtered = len(found) != len(stock.inboxes)
         if not shown:
             if found:
                 return Done(summary="There are no more pre-warmed domains.")
             if filtered:
                 return Done(
-                    summary=f"None of the {_counted(len(stock.inboxes), 'pre-warmed domain')} for sale is like that. "
-                    "Ask for less, and you will see more."
+                    summary=f"None of what is for sale ({counted(len(stock.inboxes), 'pre-warmed domain')}) is like "
+                    "that. Ask for less, and you will see more."
                 )
             return Done(summary="ScaledMail has no pre-warmed domains for sale at the moment.")
-        everything = _counted(len(stock.inboxes), "pre-warmed domain")
+        everything = counted(len(stock.inboxes), "pre-warmed domain")
         told = f"{everything} {'is' if len(found) == 1 else 'are'} for sale"
         if filtered:
             told = (
@@ -283,14 +263,24 @@ class BrowsePrewarmed(
 
 
 class BuyPrewarmed(
-    Action, provider="scaledmail", command="prewarm buy", title="Buy pre-warmed inboxes", effect=Effect.SPEND
+    Action,
+    provider="scaledmail",
+    command="prewarm buy",
+    title="Buy pre-warmed inboxes",
+    effect=Effect.SPEND,
+    calls=(
+        "GET /api/v1/pre-warm-inboxes",
+        "POST /api/v1/buy-pre-warm-inboxes",
+        "GET /api/v1/domains",
+        "GET /api/v1/purchased-domains",
+    ),
 ):
     """Buy pre-warmed domains with their mailboxes."""
 
     domains: DomainsToBuy = Field(
         title="Domains",
         description=f"One per line, as “prewarm browse” names them, at most {MOST_DOMAINS}.",
-        json_schema_extra=from_words(),
+        json_schema_extra=from_words() | line_items(),
     )
     redirect: Annotated[str | None, BeforeValidator(_redirects), AfterValidator(_of_bought)] = Field(
         None,
@@ -347,6 +337,13 @@ class BuyPrewarmed(
     def subjects(self) -> tuple[str, ...]:
         return tuple(self.domains)
 
+    def without(self, names: Collection[str]) -> Self | None:
+        gone = {name.lower() for name in names}
+        if self.redirect is None or " " not in self.redirect:
+            return super().without(names)
+        targets = "\n".join(line for line in self.redirect.splitlines() if line.split()[0] not in gone)
+        return super(BuyPrewarmed, self.model_copy(update={"redirect": targets or None})).without(names)
+
     async def check(self, client: ScaledMailClient) -> None:
         owned = {domain.name.lower() for domain in await client.all_domains()}
         ours = [name for name in self.domains if name in owned]
@@ -401,6 +398,20 @@ class BuyPrewarmed(
 
     async def poll(self, client: ScaledMailClient, ref: Mapping[str, JsonValue]) -> Outcome:
         return await self._settle(client, dict(ref), await client.all_domains())
+
+    @classmethod
+    async def poll_many(
+        cls, client: ScaledMailClient, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
+    ) -> Sequence[Outcome | ProviderError]:
+        there = {domain.name.lower(): domain for domain in await client.all_domains()}
+        answers: list[Outcome | ProviderError] = []
+        for action, ref in waiting:
+            own = [there[name] for name in action.domains if name in there]
+            try:
+                answers.append(await action._settle(client, dict(ref), own))
+            except ProviderError as error:
+                answers.append(error)
+        return answers
 
     async def reconcile(self, client: ScaledMailClient, key: str) -> Outcome:
         everything = await client.all_domains()
@@ -496,8 +507,12 @@ class BuyPrewarmed(
         if not ready:
             return Failed(
                 summary="ScaledMail had none of these for this order any more.",
-                cure="Look at ScaledMail's billing page whether an order was charged, then ask for other names.",
-                items=tuple(Item(name=name, state=ItemState.NOT_DONE) for name in self.domains),
+                cure="See on ScaledMail's billing page whether an order was charged, then ask for other names.",
+                # Not there, and yet they may be paid: nobody can tell, so the money counts as spent.
+                items=tuple(
+                    Item(name=name, state=ItemState.UNKNOWN, note="not delivered, perhaps charged")
+                    for name in self.domains
+                ),
             )
         return Failed(
             summary=f"ScaledMail could not deliver everything: {len(ready)} of {len(self.domains)} bought."
@@ -511,7 +526,14 @@ class BuyPrewarmed(
         return [name for name in names if stock.inbox(name) is not None]
 
 
-class ListPrewarmed(Action, provider="scaledmail", command="prewarm list", title="List pre-warmed", effect=Effect.READ):
+class ListPrewarmed(
+    Action,
+    provider="scaledmail",
+    command="prewarm list",
+    title="List pre-warmed",
+    effect=Effect.READ,
+    calls=("GET /api/v1/purchased-domains",),
+):
     """List the domains that were bought ready to send, with their mailboxes and tags."""
 
     name: Annotated[str, Field(max_length=253)] = Field(
@@ -536,22 +558,22 @@ class ListPrewarmed(Action, provider="scaledmail", command="prewarm list", title
         owned = [domain for domain in await client.purchased_domains() if domain.name.lower() not in unused]
         part = self.name.strip().lower()
         found = [domain for domain in owned if part in domain.name.lower() or part in domain.tag.lower()]
-        shown, next_page = _paged(found, self.page)
+        shown, next_page = paged(found, self.page)
         matching = f" with “{self.name.strip()}” in the name or tag" if part else ""
         if not shown:
             more = "more " if found else ""
             return Done(summary=f"There are no {more}domains{matching} that were bought with their mailboxes.")
         return Done(
-            summary=f"{_counted(len(found), 'domain')}{matching} bought and in use{of_pages(self.page, next_page)}. "
+            summary=f"{counted(len(found), 'domain')}{matching} bought and in use{of_pages(self.page, next_page)}. "
             "ScaledMail does not say which of them came pre-warmed.",
             table=Table(
                 columns=("Domain", "Kind", "Mailboxes", "State", "Payment", "Tag"),
                 rows=tuple(
                     (
                         domain.name,
-                        _KINDS[domain.platform],
+                        KINDS[domain.platform],
                         _number(domain.mailbox_count),
-                        _STATES.get(domain.status, "not said"),
+                        STATES.get(domain.status, "not said"),
                         domain.payment.value if domain.payment is not PaymentStatus.UNKNOWN else "not said",
                         domain.tag,
                     )
@@ -560,172 +582,6 @@ class ListPrewarmed(Action, provider="scaledmail", command="prewarm list", title
             ),
             next_page=next_page,
         )
-
-
-class ListDomains(Action, provider="scaledmail", command="domain list", title="List domains", effect=Effect.READ):
-    """List the domains of an account, or those whose name has a word in it."""
-
-    name: Annotated[str, Field(max_length=253)] = Field(
-        "",
-        title="Name contains",
-        description="Leave empty to see all.",
-        json_schema_extra=from_words(),
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
-
-    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
-        """The organization's domains (endpoint row 4)."""
-        part = self.name.strip().lower()
-        found = [domain for domain in await client.domains() if part in domain.name.lower()]
-        matching = f" with “{self.name.strip()}” in the name" if part else ""
-        return _domain_listing(found, self.page, f"domains{matching} in this account")
-
-
-class ListPurchased(
-    Action, provider="scaledmail", command="domain purchased", title="Purchased domains", effect=Effect.READ
-):
-    """List the domains that were bought here: all, or those still free for a new order."""
-
-    show: Literal["all", "available"] = Field(
-        "all",
-        title="Show",
-        description="A domain is free for a new order while nothing has been set up on it.",
-        json_schema_extra={
-            **choices({"all": "All of them", "available": "Only those free for a new order"}),
-            **from_words(),
-        },
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[all|available]"
-
-    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
-        """The domains bought through ScaledMail (endpoint row 5)."""
-        available = self.show == "available"
-        found = await client.purchased_domains(available=available)
-        what = "purchased domains free for a new order" if available else "purchased domains in this account"
-        return _domain_listing(found, self.page, what)
-
-
-class ListMailboxes(Action, provider="scaledmail", command="mailbox list", title="List mailboxes", effect=Effect.READ):
-    """List the mailboxes of a domain, without their passwords."""
-
-    domain: DomainName = Field(title="Domain", description="A domain of this account.", json_schema_extra=from_words())
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "name.com"
-
-    def subjects(self) -> tuple[str, ...]:
-        return (self.domain,)
-
-    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
-        """The mailboxes of one domain (endpoint row 6)."""
-        found = await client.mailboxes(await _id_of(client, self.domain))
-        shown, next_page = _paged(found, self.page)
-        if not shown:
-            return Done(summary=f"{self.domain} has no {'more ' if found else ''}mailboxes.")
-        return Done(
-            summary=f"{self.domain} has {_counted(len(found), 'mailbox', 'mailboxes')}"
-            f"{of_pages(self.page, next_page)}.",
-            items=tuple(
-                Item(
-                    name=_address(box.email, self.domain),
-                    note=" · ".join(
-                        filter(None, [f"{box.first_name} {box.last_name}".strip(), _STATES.get(box.status, "")])
-                    ),
-                )
-                for box in shown
-            ),
-            next_page=next_page,
-        )
-
-
-class ShowMailboxPasswords(
-    Action, provider="scaledmail", command="mailbox credentials", title="Mailbox passwords", effect=Effect.REVEAL
-):
-    """Show the passwords of a domain's mailboxes, once and to you alone."""
-
-    domain: DomainName = Field(title="Domain", description="A domain of this account.", json_schema_extra=from_words())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "name.com"
-
-    def headline(self) -> str:
-        return f"Show the mailbox passwords of {self.domain}"
-
-    def subjects(self) -> tuple[str, ...]:
-        return (self.domain,)
-
-    async def reveal(self, client: ScaledMailClient) -> Revealed:
-        """The passwords of one domain's mailboxes (endpoint row 6)."""
-        found = await client.mailbox_passwords(await _id_of(client, self.domain))
-        known = tuple((_address(box.email, self.domain), box.password) for box in found if box.password is not None)
-        if not found:
-            raise NotFound(f"{self.domain} has no mailboxes (yet).", cure="If it was just bought, ask again later.")
-        if not known:
-            raise NotFound(
-                f"ScaledMail shows no password for any mailbox of {self.domain}.",
-                cure="If it was just bought, ask again later. Otherwise look into ScaledMail's own dashboard.",
-            )
-        without = len(found) - len(known)
-        missing = f" For {_counted(without, 'other mailbox', 'other mailboxes')} it shows none." if without else ""
-        return Revealed(
-            summary=f"{_counted(len(known), 'password')} of {self.domain}.{missing}",
-            secrets=known,
-        )
-
-
-class ListOrganizations(
-    Action, provider="scaledmail", command="postroom organizations", title="Organizations", effect=Effect.READ
-):
-    """List the organizations of an account, with the ids that the settings want."""
-
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    async def run(self, client: ScaledMailClient, key: str) -> Outcome:
-        """All organizations (endpoint row 1), whichever this account works in."""
-        found = await client.organizations()
-        shown, next_page = _paged(found, self.page)
-        if not shown:
-            return Done(summary=f"There are no {'more ' if found else ''}organizations in this account.")
-        works_in = client.organization_id or (found[0].id if len(found) == 1 else "")
-        return Done(
-            summary=f"{_counted(len(found), 'organization')}{of_pages(self.page, next_page)}.",
-            items=tuple(
-                Item(
-                    name=one.id,
-                    note=" · ".join(filter(None, [one.name, "this account works here" if one.id == works_in else ""])),
-                )
-                for one in shown
-            ),
-            next_page=next_page,
-        )
-
-
-ACTIONS: tuple[type[Action], ...] = (
-    BrowsePrewarmed,
-    BuyPrewarmed,
-    ListPrewarmed,
-    ListDomains,
-    ListPurchased,
-    ListMailboxes,
-    ShowMailboxPasswords,
-    ListOrganizations,
-)
-"""What `providers/catalogue.py` offers of ScaledMail, in the order of the help text."""
 
 
 # The shelf.
@@ -740,8 +596,8 @@ def _shelf_row(inbox: PrewarmInbox) -> tuple[str, ...]:
     months = inbox.warmup_months
     return (
         inbox.domain,
-        _KINDS[inbox.platform],
-        "not said" if months is None else _counted(months, "month"),
+        KINDS[inbox.platform],
+        "not said" if months is None else counted(months, "month"),
         _number(inbox.mailbox_count),
         _dollars(inbox.one_time_price),
         _dollars(inbox.monthly_price),
@@ -786,66 +642,13 @@ def _item(name: str, domain: Domain | None, absent: ItemState = ItemState.NOT_DO
         return Item(name=name, state=absent)
     mailboxes = domain.mailbox_count
     told = [
-        _counted(mailboxes, "mailbox", "mailboxes") if mailboxes is not None else "",
+        counted(mailboxes, "mailbox", "mailboxes") if mailboxes is not None else "",
         "payment due" if domain.payment is PaymentStatus.DUE else "",
     ]
     if _is_ready(domain):
         return Item(name=name, state=ItemState.LIVE, note=", ".join(filter(None, told)))
-    state = _STATES.get(domain.status, "state unknown")
+    state = STATES.get(domain.status, "state unknown")
     return Item(name=name, state=ItemState.BOUGHT, note=", ".join(filter(None, [state, *told])))
-
-
-def _domain_listing(found: Sequence[Domain], page: int, what: str) -> Done:
-    shown, next_page = _paged(found, page)
-    if not shown:
-        return Done(summary=f"There are no {'more ' if found else ''}{what}.")
-    counted = f"{len(found)} {what}" if len(found) != 1 else f"1 {what.replace('domains', 'domain', 1)}"
-    return Done(
-        summary=f"{counted}{of_pages(page, next_page)}.",
-        items=tuple(Item(name=domain.name, note=_described(domain)) for domain in shown),
-        next_page=next_page,
-    )
-
-
-def _described(domain: Domain) -> str:
-    mailboxes = domain.mailbox_count
-    told = [
-        _STATES.get(domain.status, "state unknown"),
-        _KINDS[domain.platform] if domain.platform is not Platform.UNKNOWN else "",
-        _counted(mailboxes, "mailbox", "mailboxes") if mailboxes is not None else "",
-        f"redirects to {domain.redirect}" if domain.redirect else "",
-        "payment due" if domain.payment is PaymentStatus.DUE else "",
-        f"tag {domain.tag}" if domain.tag else "",
-    ]
-    return " · ".join(filter(None, told))
-
-
-async def _id_of(client: ScaledMailClient, name: str) -> str:
-    """What ScaledMail wants the mailboxes of a domain to be asked by. Raises NotFound."""
-    domain = await client.find_domain(name)
-    if domain is None:
-        raise NotFound(
-            f"{name} is not (yet) among the domains of this account.",
-            cure="Check the name, and the account you asked for. What was just bought may take some minutes.",
-        )
-    if not domain.id:
-        raise NotFound(
-            f"ScaledMail lists {name} without the id that its mailboxes are asked for by.",
-            cure="If it was just bought, ask again later. Otherwise look into ScaledMail's own dashboard.",
-        )
-    return domain.id
-
-
-# Words and figures.
-
-
-def _paged(rows: Sequence[_Row], page: int) -> tuple[Sequence[_Row], int | None]:
-    """The rows of a page, and the number of the next one, if there is one."""
-    return rows[(page - 1) * PAGE : page * PAGE], page + 1 if page * PAGE < len(rows) else None
-
-
-def _address(email: str, domain: str) -> str:
-    return email if "@" in email else f"{email}@{domain}"
 
 
 def _dollars(price: Decimal | None) -> str:
@@ -856,10 +659,13 @@ def _number(count: int | None) -> str:
     return "not said" if count is None else str(count)
 
 
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
-
-
 def _listed(names: Iterable[str], most: int = 5) -> str:
     shown = list(names)
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+ACTIONS: tuple[type[Action], ...] = (
+    BrowsePrewarmed,
+    BuyPrewarmed,
+    ListPrewarmed,
+)

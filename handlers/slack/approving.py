@@ -1,0 +1,121 @@
+"""What cards and reviews say about a decision: who may take it, how many it takes, by which rule, from which budget.
+
+Pure functions to mrkdwn. Mentions ping in messages, and are only names in modals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from handlers.policy import Policy, Ruling
+from handlers.slack.words import code, either, escape, money, person, whoever
+from storage.records import BudgetUse, Request, Reservation, Verdict, Vote
+
+Budgets = Sequence[tuple[Reservation, BudgetUse]]
+"""What a request takes from each budget, and what that budget's month has used up."""
+
+_CELLS = 10
+_MOST_NAMED = 12
+"""People and groups in one line; of more, their number is said."""
+
+
+def voters(votes: Sequence[Vote]) -> list[str]:
+    """Who has said yes, and in whose place."""
+    return [
+        person(one.voter) + (f" for {person(one.principal)}" if one.principal not in ("", one.voter) else "")
+        for one in votes
+        if one.verdict is Verdict.APPROVE
+    ]
+
+
+def who_decides(ruling: Ruling, request: Request, votes: Sequence[Vote]) -> str:
+    """Who may decide a waiting request, and how many more it takes. Only those are mentioned who are to be pinged."""
+    terms = ruling.terms
+    deciders = terms.deciders(request.escalated)
+    pinged = [who for who in deciders if who in terms.ping or (request.escalated and who in terms.escalate_to)]
+    if not pinged or len(pinged) == len(deciders):
+        may = f"{_each(deciders)} can decide."
+    else:
+        may = f"{_each(pinged)} {'is' if len(pinged) == 1 else 'are'} asked. "
+        may += f"Others may decide as well: {code(f'/postroom why {request.id}')} says who."
+    own = " Whoever asked may be one of them." if terms.requester_may else ""
+    return f"{_how_many(terms.needs, voters(votes))}{may}{own}"
+
+
+def who_will_decide(ruling: Ruling, *, done: str) -> str:
+    """The same for somebody who is about to ask; `done` is what nothing is yet, such as "bought"."""
+    if ruling.auto:
+        return f"Nobody has to be asked. {escape(' '.join(ruling.why))}"
+    terms = ruling.terms
+    whom = _each(terms.approvers)
+    decides = f"{whom} decides" if terms.needs == 1 else f"{terms.needs} different people have to say yes: {whom}"
+    own = "that may be you, too" if terms.requester_may else "if that is you, somebody else has to"
+    return f"Nothing is {done} yet. {decides}; {own}."
+
+
+def by_rule(ruling: Ruling) -> str:
+    """The rule that says so, in one line; empty where the defaults hold."""
+    over = " and ".join(f"“{escape(name)}”" for name in ruling.over)
+    told = [
+        f"By the rule “{escape(ruling.rule)}”." if ruling.rule else "",
+        f"It goes over the budget {over}, so the owners of that decide." if over else "",
+    ]
+    return " ".join(filter(None, told))
+
+
+def budget_lines(policy: Policy, budgets: Budgets, *, is_reserved: bool) -> list[str]:
+    """A line for each budget: what this takes, what is then used up, and a bar of it.
+
+    `is_reserved`: whether what was used up has this request in it already, as that of a card has.
+    """
+    limits = {one.name: one for one in policy.budgets}
+    lines = []
+    for taken, use in budgets:
+        budget = limits.get(taken.budget)
+        if budget is None:
+            continue  # the settings have no such budget any more
+        spent = use.spent
+        reserved = use.reserved - (taken.amount if is_reserved and not taken.is_spent else 0)
+        after = spent + reserved + (0 if taken.is_spent else taken.amount)
+        now = f"{escape(taken.budget)} {'now' if taken.is_spent else 'after'}"
+
+        def shown(amount: Decimal, currency: str = budget.currency) -> str:
+            return money(amount, currency)
+
+        over = f" · :warning: {shown(after - budget.limit)} over" if after > budget.limit else ""
+        lines.append(
+            f"This: *{shown(taken.amount)}* · {now}: *{shown(after)}* of {shown(budget.limit)} "
+            f"(spent {shown(spent)}, reserved {shown(reserved)}){over}\n{bar(spent, after, budget.limit)}"
+        )
+    return lines
+
+
+def bar(spent: Decimal, taken: Decimal, limit: Decimal) -> str:
+    """`███▓▓░░░░░`: what is spent, what is reserved beside that, what is free; `taken` is both together."""
+    full, half = (_cells(one, limit) for one in (spent, taken))
+    return f"`{'█' * full}{'▓' * (half - full)}{'░' * (_CELLS - half)}`"
+
+
+def _cells(amount: Decimal, limit: Decimal) -> int:
+    """As many cells as the amount fills; something is never shown as nothing."""
+    if amount <= 0:
+        return 0
+    return _CELLS if amount >= limit else max(1, int(_CELLS * amount / limit))
+
+
+def _how_many(needs: int, said_yes: Sequence[str]) -> str:
+    """`Needs 2 people: @omar has said yes, 1 more.`; nothing where one is enough."""
+    if needs == 1:
+        return ""
+    if not said_yes:
+        return f"*Needs {needs} people.* "
+    have = "has" if len(said_yes) == 1 else "have"
+    return f"*Needs {needs} people:* {' and '.join(said_yes)} {have} said yes, {max(needs - len(said_yes), 1)} more. "
+
+
+def _each(everybody: Sequence[str]) -> str:
+    shown = [whoever(who) for who in everybody[:_MOST_NAMED]]
+    if len(everybody) > _MOST_NAMED:
+        shown.append(f"{len(everybody) - _MOST_NAMED} others")
+    return either(shown) or "Nobody"

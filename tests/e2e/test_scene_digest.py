@@ -1,0 +1,399 @@
+"""The digest: what a channel reads in the morning, once a day whatever happens, and how it is set up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.policy_settings import BudgetSettings
+from bot.sandbox.faults import Fault as SlackFault
+from bot.sandbox.model import BOT_USER_ID, Channel, Message
+from bot.sandbox.people import Person
+from handlers.slack.delivery import METADATA
+from providers.mailin.sandbox import Fault
+from providers.smailor.sandbox import Fault as SmailorFault
+from tests.house import House, open_house, reading
+
+BUDGETS = (
+    BudgetSettings(name="Outreach", amount=Decimal(100), currency="USD", team="C0OUTREACH"),
+    BudgetSettings(name="Finance", amount=Decimal(500), currency="USD", team="C0GENERAL"),
+)
+ACCOUNTS = ("mailin-main", "smailor-main", "instantly-main")
+ZONE = "Europe/Berlin"
+ALL_DAYS = [str(day) for day in range(7)]
+
+
+@contextlib.asynccontextmanager
+async def house_of(folder: Path, **more: Any) -> AsyncIterator[House]:
+    """It is Monday, 2 March 2026, 9:00 UTC: ten o'clock in Berlin."""
+    async with open_house(folder, starts=False, **more) as opened:
+        opened.slack.add_channel(Channel("C0SECRET", "secret-launch", ("U0ANA", BOT_USER_ID), is_private=True))
+        await opened.starts(budgets=BUDGETS)
+        yield opened
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with house_of(tmp_path) as opened:
+        yield opened
+
+
+async def sets_up(
+    house: House, who: Person, *, channel: str = "#outreach", at: str = "11:00", zone: str = ZONE, **more: Any
+) -> str:
+    """Fills in the window, and returns what it says when it was sent."""
+    await who.types("/postroom digest setup", channel=channel)
+    modal = await who.sees_modal("digest")
+    await who.fills(modal, at=at, zone=zone, **{"days": ALL_DAYS, **more})
+    sent = await who.submits(modal)
+    if sent.result == "errors":
+        return str(sent.errors)
+    assert sent.result == "updated", sent
+    return reading(modal.blocks)
+
+
+async def beat(house: House) -> None:
+    """The digest's beat, as the scheduler would call it."""
+    await house.inside.digest.send()
+
+
+def digests(house: House, channel: str = "C0OUTREACH") -> list[Message]:
+    """The digests that were posted in a channel, oldest first."""
+    found = [message for message in house.slack.messages(channel) if message.text.startswith("Digest: ")]
+    assert all(message.metadata and message.metadata["event_type"] == METADATA for message in found)
+    return found
+
+
+def days(house: House) -> list[tuple[Any, ...]]:
+    return house.on_disk("SELECT channel, local_date, state FROM digests_sent ORDER BY local_date, channel")
+
+
+async def sent_within_a_day(house: House) -> list[str]:
+    """Lets a day pass, a quarter of an hour at a time; the days and times (UTC) at which a digest came."""
+    sent: list[str] = []
+    for _ in range(24 * 4):
+        house.clock.advance(minutes=15)
+        before = len(digests(house))
+        await beat(house)
+        sent += [f"{house.clock.now():%d %H:%M}"] * (len(digests(house)) - before)
+    return sent
+
+
+async def preview(house: House, who: Person, channel: str = "#outreach") -> Message:
+    """What `/postroom digest` shows, to its asker alone."""
+    await who.types("/postroom digest", channel=channel)
+    await house.tick()
+    return who.ephemerals(channel)[-1]
+
+
+class TestWhatItSays:
+    async def test_what_waits_comes_first_and_then_what_has_ended(self, house: House) -> None:
+        await sets_up(house, house.ana)
+        await house.approved(house.ana, "first.com")
+        house.mailin.faults.add("buy", Fault.answers(311))
+        await house.approved(house.ana, "broken.co")
+        await house.runs_for(minutes=5)
+        waiting = await house.asks(house.ana, "second.co")
+        await house.runs_for(minutes=55)
+        await beat(house)
+
+        [digest] = digests(house)
+        assert digest.text == "Digest: 1 to decide, 1 done, 1 failed"
+        told = reading(digest.blocks)
+        parts = ["1 request waits for a decision", "second.co", ":x: *1 failed*", "broken.co", ":tada: *1 done*"]
+        assert [told.index(part) for part in parts] == sorted(told.index(part) for part in parts)
+        assert "· *$28.00* · " in told
+        assert f"`{waiting.id}`\nHas waited for 55 minutes\n[Look]" in told
+        assert "• *Outreach*: $12.50 of $100.00 spent, $28.00 reserved; *$59.50 left*" in told
+        assert "Finance" not in told  # another channel's
+        assert "<@" not in str(digest.blocks)  # nobody is pinged every morning
+        chart = next(block for block in digest.blocks if block["type"] == "data_visualization")
+        points = {one["name"]: [point["value"] for point in one["data"]] for one in chart["chart"]["series"]}
+        assert points == {"Spent": [12], "Reserved": [28], "Left": [60]}
+
+    async def test_a_workspace_without_charts_gets_the_figures(self, house: House) -> None:
+        house.slack.accepts_new_blocks = False
+        await sets_up(house, house.ana)
+        await house.asks(house.ana, "first.com")
+        await house.passes(hours=1)
+        await beat(house)
+
+        [digest] = digests(house)
+        assert "data_visualization" not in str(digest.blocks)
+        assert "*Outreach*: $0.00 of $100.00 spent, $12.50 reserved" in reading(digest.blocks)
+
+    async def test_each_channel_reads_its_own_and_the_approvers_all_of_it(self, house: House) -> None:
+        await house.asks(house.ana, "open.com")
+        await house.asks(house.ana, "hidden.com", channel="#secret-launch")
+
+        assert "hidden.com" not in reading((await preview(house, house.ana)).blocks)
+        assert "open.com" not in reading((await preview(house, house.ana, "#secret-launch")).blocks)
+        everything = reading((await preview(house, house.omar, "#approvals")).blocks)
+        assert "open.com" in everything
+        assert "hidden.com" in everything
+        assert "*Finance*" in everything
+
+    async def test_a_long_list_says_how_many_more_there_are(self, house: House) -> None:
+        for number in range(11):
+            await house.asks(house.ana, f"name-{number}.com", channel="#general")
+        told = reading((await preview(house, house.ana, "#general")).blocks)
+        assert "*11 requests wait for a decision*" in told
+        assert told.count("[Look]") == 8
+        assert "… and 3 more: `/postroom jobs` shows all of them." in told
+
+    async def test_nobody_knows_what_became_of_it(self, house: House) -> None:
+        house.mailin.faults.add("buy", Fault.cut_after())
+        story = await house.approved(house.ana, "unclear.com")
+        told = reading((await preview(house, house.ana)).blocks)
+        assert "Of 1 request nobody knows what became" in told
+        assert f"`{story.id}`" in told
+
+    async def test_what_the_providers_tell(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            house.mailin.ledger.append(("Verified", -9_880))
+            house.mailin.own("set.com")
+            house.mailin.add_domain("unset.com", "smtp", active_at=house.clock.now() + timedelta(days=90))
+            house.clock.advance(days=2)
+            house.mailin.add_domain("fresh.com", "smtp", active_at=house.clock.now() + timedelta(days=90))
+            smailor, instantly = house.sandboxes["smailor"], house.sandboxes["instantly"]
+            smailor.own("fine.com")
+            smailor.own("watched.com", reputation="watch")
+            smailor.own("blocked.com", reputation="blocked")
+            instantly.add_account("warm@acme.com", warmup_score=97)
+            instantly.add_account("cold@acme.com", warmup_score=41)
+            instantly.add_account("broken@acme.com", status=-1)
+            for number in range(7):
+                instantly.add_account(f"cool-{number}@acme.com", warmup_score=60 + number)
+            told = reading((await preview(house, house.ana)).blocks)
+
+            assert ":credit_card: *Credits running low* (1 account)\n• `credits` — 120 left" in told
+            assert "*2 domains with a bad reputation*\n• `blocked.com` — blocked" in told
+            assert "• `watched.com` — watch" in told
+            assert "fine.com" not in told
+            assert "*1 domain whose name servers are not set*\n• `unset.com` — " in told
+            assert "`set.com`" not in told
+            assert "fresh.com" not in told
+            wrong = "*9 mailboxes that cannot send, or not warm yet*\n• `broken@acme.com` — connection error"
+            assert wrong in told
+            assert "• `cold@acme.com` — warm-up score 41 of 100 · `instantly-main`" in told
+            assert "… and 4 more: `/mailbox accounts` shows all of them." in told
+            assert "warm@acme.com`" not in told.replace("cold@acme.com", "")
+            assert "could not be asked" not in told
+
+    async def test_a_provider_that_is_down_is_named_and_the_rest_is_sent(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            house.sandboxes["smailor"].faults.add("domains", SmailorFault.answers(503), times=50)
+            house.mailin.ledger.append(("Verified", -9_880))
+            told = reading((await preview(house, house.ana)).blocks)
+            assert ":speech_balloon: `smailor-main` could not be asked what to look after: " in told
+            assert "120 left" in told
+
+    async def test_what_is_not_wanted_is_not_asked(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            await sets_up(house, house.ana, sections=["decisions", "stuck"], more=["when_empty"])
+            await house.passes(hours=1)
+            await beat(house)
+            [digest] = digests(house)
+            assert "Nothing waits, nothing is stuck" in reading(digest.blocks)
+            assert not house.calls
+
+
+class TestWhen:
+    async def test_once_a_day_whatever_is_restarted(self, house: House) -> None:
+        assert "Monday 2 March at 11:00 (Europe/Berlin)" in await sets_up(house, house.ana, more=["when_empty"])
+        await beat(house)
+        assert digests(house) == []
+        await house.passes(hours=1)
+        await beat(house)
+        await house.restarts()
+        await beat(house)
+        await asyncio.gather(beat(house), beat(house))
+        assert len(digests(house)) == 1
+
+        await house.passes(hours=24)
+        await asyncio.gather(beat(house), beat(house))
+        assert len(digests(house)) == 2
+        assert days(house) == [("C0OUTREACH", "2026-03-02", "sent"), ("C0OUTREACH", "2026-03-03", "sent")]
+
+    async def test_nothing_on_an_empty_day_and_nothing_is_lost_by_it(self, house: House) -> None:
+        await sets_up(house, house.ana, sections=["ended", "decisions"])
+        await house.passes(hours=1)
+        await beat(house)
+        assert digests(house) == []
+        assert days(house) == [("C0OUTREACH", "2026-03-02", "empty")]
+
+        await house.approved(house.ana, "first.com")
+        await house.runs_for(minutes=5)
+        await house.passes(hours=24)
+        await beat(house)
+        assert [one.text for one in digests(house)] == ["Digest: 1 done"]
+        await house.passes(hours=24)
+        await beat(house)
+        assert len(digests(house)) == 1  # what was told is not told again
+
+    async def test_after_a_long_stop_there_is_one_or_none(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.stops()
+        house.clock.advance(days=5, hours=7)  # Saturday, 17:00 in Berlin: six hours late
+        await house.starts()
+        await beat(house)
+        assert len(digests(house)) == 1
+
+        await house.stops()
+        house.clock.advance(hours=24, seconds=1)
+        await house.starts()
+        await beat(house)
+        await beat(house)
+        assert len(digests(house)) == 1
+        assert days(house)[-1] == ("C0OUTREACH", "2026-03-08", "missed")
+
+    async def test_a_night_without_half_past_two_and_one_with_two_of_them(self, house: House) -> None:
+        await sets_up(house, house.ana, at="02:30", more=["when_empty"])
+        house.clock.advance(days=25, hours=15)  # 28 March, midnight UTC; the clocks leap the night after
+        assert await sent_within_a_day(house) == ["28 01:30"]
+        assert await sent_within_a_day(house) == ["29 01:30"]
+
+        house.clock.advance(days=209)  # 25 October: 02:30 comes twice
+        assert await sent_within_a_day(house) == ["25 00:30"]
+
+    async def test_slack_takes_it_and_the_answer_is_lost(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.cut_after())
+        await beat(house)
+        assert len(digests(house)) == 1
+        assert days(house)[0][2] == "owed"
+        await house.restarts()
+        house.clock.advance(minutes=10)
+        await beat(house)
+        assert len(digests(house)) == 1
+        assert days(house)[0][2] == "sent"
+
+    async def test_nobody_knows_whether_slack_took_it_and_it_did_not(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.cut_before())
+        await beat(house)
+        await house.restarts()
+        house.clock.advance(minutes=10)
+        house.slack.faults.add("conversations.history", SlackFault.server_error())
+        await beat(house)
+        assert digests(house) == []  # before it was looked for, it is not posted again
+        house.clock.advance(minutes=10)
+        await beat(house)
+        assert len(digests(house)) == 1
+
+    async def test_slack_is_away_for_a_while(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=3)
+        for _ in range(40):
+            await beat(house)
+            house.clock.advance(seconds=15)
+        assert len(digests(house)) == 1
+
+    async def test_it_is_not_posted_where_postroom_was_thrown_out(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        house.slack.remove("outreach", BOT_USER_ID)
+        await house.passes(hours=1)
+        await beat(house)
+        assert digests(house) == []
+        house.slack.invite("outreach", BOT_USER_ID)
+        house.clock.advance(minutes=1)
+        await beat(house)
+        assert len(digests(house)) == 1
+
+    async def test_a_day_that_had_its_digest_gets_no_other_when_the_time_is_changed(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        await beat(house)
+        assert "Tuesday 3 March at 15:00" in await sets_up(house, house.ana, at="15:00", more=["when_empty"])
+        await house.passes(hours=5)
+        await beat(house)
+        assert len(digests(house)) == 1
+        await house.passes(hours=24)
+        await beat(house)
+        assert len(digests(house)) == 2
+
+
+class TestLooking:
+    async def test_a_button_shows_the_card_as_it_is_now_and_it_can_be_decided(self, house: House) -> None:
+        await sets_up(house, house.ana)
+        story = await house.asks(house.ana, "first.com")
+        await house.passes(hours=1)
+        await beat(house)
+        [digest] = digests(house)
+        await house.omar.clicks(digest, "Look")
+        await house.tick()
+        card = house.omar.ephemerals("outreach")[-1]
+        assert "[Approve]" in reading(card.blocks)
+        assert house.ana.ephemerals("outreach")[-1:] != [card]
+
+        await house.omar.clicks(card, "approve")
+        await house.runs_for(minutes=5)
+        assert house.bought == ["first.com"]
+        again = house.slack.message(card.channel, card.ts)
+        assert again is not None
+        assert "[Approve]" not in reading(again.blocks)
+        assert "Approved" in reading(again.blocks)
+        assert (await story.state()).is_final
+
+        await house.omar.clicks(digest, "Look")  # the old digest
+        await house.tick()
+        assert "[Approve]" not in reading(house.omar.ephemerals("outreach")[-1].blocks)
+
+    async def test_who_may_not_decide_learns_it_from_the_card(self, house: House) -> None:
+        await house.asks(house.ana, "first.com")
+        await house.ana.clicks(await preview(house, house.ana), "Look")
+        await house.tick()
+        await house.ana.clicks(house.ana.ephemerals("outreach")[-1], "approve")
+        await house.tick()
+        assert "This is your own request" in house.privately(house.ana, "outreach")[-1]
+
+
+class TestSetup:
+    async def test_what_was_set_up_is_shown_again_and_can_be_turned_off(self, house: House) -> None:
+        await sets_up(house, house.ana, at="07:15", zone="america/new_york", days=["0", "4"], sections=["stuck"])
+        await house.omar.types("/postroom digest setup", channel="#outreach")
+        modal = await house.omar.sees_modal("digest")
+        assert modal.values["at"] == "07:15"
+        assert modal.values["zone"] == "America/New_York"
+        assert modal.values["days"] == ["0", "4"]
+        assert modal.values["sections"] == ["stuck"]
+        assert modal.values["channel"] == "C0OUTREACH"
+
+        await house.omar.fills(modal, more=["off"])
+        await house.omar.submits(modal)
+        assert "No digest is posted there any more." in reading(modal.blocks)
+        assert house.on_disk("SELECT * FROM digests") == []
+        facts = house.on_disk("SELECT what, actor FROM audit WHERE what LIKE 'digest_%' ORDER BY seq")
+        assert facts == [("digest_set_up", "U0ANA"), ("digest_off", "U0OMAR")]
+
+    async def test_mistakes_stand_under_their_fields(self, house: House) -> None:
+        said = await sets_up(house, house.ana, zone="Berlin")
+        assert "There is no such time zone. Is it Europe/Berlin?" in said
+        said = await sets_up(house, house.ana, zone="nowhere at all")
+        assert "It is like Europe/Berlin." in said
+        assert house.on_disk("SELECT * FROM digests") == []
+
+    async def test_only_members_set_it_up(self, house: House) -> None:
+        house.slack.remove("outreach", "finn")
+        said = await sets_up(house, house.finn, channel="#general")
+        assert "The next digest comes on Monday 2 March at 11:00" in said
+        await house.finn.types("/postroom digest setup", channel="#general")
+        modal = await house.finn.sees_modal("digest")
+        await house.finn.fills(modal, channel="C0OUTREACH")
+        sent = await house.finn.submits(modal)
+        assert sent.errors == {"channel": "You are not in this channel: its members decide about this."}
+
+    async def test_what_is_mistyped_is_told(self, house: House) -> None:
+        await house.ana.types("/postroom digest tomorrow", channel="#outreach")
+        await house.tick()
+        assert "/postroom digest setup" in house.privately(house.ana, "outreach")[-1]
