@@ -125,6 +125,7 @@ class Workspace:
         self.is_silent = False
         self.held: dict[str, asyncio.Event] = {}
         """Whether these people may act, is said only when their event is set."""
+        self._slow: set[asyncio.Event] = set()
         self.asked_about: set[str] = set()
         """Those of them whom somebody waits for."""
 
@@ -133,10 +134,12 @@ class Workspace:
         return frozenset(self.groups.get(group, ()))
 
     async def is_active(self, user: str) -> bool:
-        if user in self.held:
+        event = self.held.get(user)
+        if event is not None and event not in self._slow:  # Slack is slow for that one click, not for all the others
+            self._slow.add(event)
             self.asked_about.add(user)
             try:
-                await self.held[user].wait()
+                await event.wait()
             finally:
                 self.asked_about.discard(user)
         self._asked()

@@ -247,6 +247,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         if by in entitled:
             return {by}
         handed = {one.principal for one in self.handed if one.delegate == by and one.begins <= self.now < one.ends}
+        handed -= self.stage.workspace.gone  # whoever has left has no right that could be used in their place
         return {one for one in handed & entitled if one not in voted and (one != model.requester or not own_counts)}
 
     def used(self, budget: str, period: str, but: Model | None = None) -> Decimal:
