@@ -822,7 +822,8 @@ class LifeOfRequests(RuleBasedStateMachine):
                 continue
             assert age < EXPIRES or self.stage.workspace.is_silent or age < timedelta(0)
             if row["escalated"] and not model.escalated:
-                can = len(self.people(model.deciders) - ({model.requester} if not model.requester_may else set()))
+                able = self.people(model.deciders) - self.stage.workspace.gone
+                can = len(able - ({model.requester} if not model.requester_may else set()))
                 assert can < model.needs or (age >= ESCALATES and not model.by_owner)
                 model.escalated = True
                 instead = FINANCE if model.by_owner else OLGA
