@@ -361,7 +361,7 @@ class Approvals:
     # Handing over.
 
     async def hand_over(self, by: str, delegate: str, until: datetime, channel: str) -> Delegation:
-        """`delegate` decides in `by`'s place until then, by itself no longer. Raises Sorry."""
+        """`delegate` may decide in `by`'s place until then; `by` may go on deciding as well. Raises Sorry."""
         now = self._clock.now()
         if delegate == by:
             raise Sorry("You cannot hand your approvals over to yourself. Nothing was changed.")
