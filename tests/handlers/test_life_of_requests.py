@@ -931,7 +931,10 @@ class LifeOfRequests(RuleBasedStateMachine):
             if row["what"] in SAID:
                 self.facts[row["request_id"], row["what"]] += 1
             if row["what"] == "attended":
-                self.facts.update((row["request_id"], one) for one in ("escalated", "reminded") if one in detail)
+                told = {"escalated": "escalated", "reminded": "reminded", "void": "votes_void", "own_again": "enough_again"}
+                self.facts.update((row["request_id"], told[one]) for one in told if one in detail)
+                if detail.get("short") == "" and "own_again" not in detail:
+                    self.facts[row["request_id"], "enough_again"] += 1
         assert [tuple(row) for row in self.stage.rows("SELECT seq, hash FROM audit_head")] == [self.audited]
         told = {"auto_approved": "asked", "approved_by_one": "approved", "reminder": "reminded"}
         for row in self.stage.rows("SELECT * FROM messages WHERE seq > ? ORDER BY seq", self.read):
