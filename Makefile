@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-page test crash lint types contract bench mutants pictures docs pin clean setup
+.PHONY: demo demo-page test crash lint types contract bench peers mutants pictures docs pin clean setup
 .DEFAULT_GOAL := demo
 
 setup: .venv/.ready
@@ -28,7 +28,7 @@ crash: setup  ## every story killed at every one of its moments (many minutes)
 	@POSTROOM_CRASH_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 tests/e2e/test_crash_everywhere.py tests/e2e/test_crash_money.py
 
 pictures: setup  ## take the README's pictures anew
-	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser.py
+	@POSTROOM_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/e2e/test_browser*.py
 
 docs: setup  ## write docs/actions.md from the catalogue
 	@$(BIN)/python -m bot.reference > docs/actions.md
@@ -44,6 +44,9 @@ contract: setup  ## who may import whom
 
 bench: setup
 	@$(BIN)/python -m tests.bench
+
+peers: setup  ## those whom `make bench` compares with, where it says "not installed"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation -e '.[bench]'
 
 mutants: setup  ## changes to the rules and the money path that no test notices (an hour or so); docs/testing.md
 	@$(BIN)/python -m tests.mutants run $(MUTANTS) && $(BIN)/python -m tests.mutants results

@@ -26,16 +26,21 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import in_force
 from bot.metrics import Metrics
 from bot.scheduler import Beats
-from bot.settings import Settings
+from bot.settings import HousekeepingSettings, Settings
 from bot.socket_link import SocketLink
 from bot.web import SlackEvents, Web, create_web
 from handlers.approvals import Approvals
 from handlers.background import Background
 from handlers.digest import Digests
+from handlers.drafts import Drafts
+from handlers.housekeeping import Housekeeping, Kept
 from handlers.jobs import Jobs
+from handlers.life import Life
+from handlers.listings import Listings
 from handlers.policy import JobTimes
 from handlers.questions import Questions
 from handlers.requests import Requests
+from handlers.runs import Runs
 from handlers.slack.asking import Asking
 from handlers.slack.delivery import Delivery, Pace
 from handlers.slack.digest import DigestPost
@@ -51,6 +56,7 @@ from providers.notices import Notices
 from providers.provider import Provider
 from storage.digests import DigestBooks
 from storage.figures import Figures
+from storage.housekeeping import Attic
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
 
@@ -60,7 +66,6 @@ OFTEN = timedelta(seconds=5)
 """The interval of beats that are woken when there is work: a safety net, not the way work is found."""
 DRAIN_SECONDS = 35.0
 """At shutdown: longer than a provider's call may take, so that an orderly stop leaves no unclear outcome."""
-DRAFTS_KEPT = timedelta(days=1)
 CHECKS_TAKE_AT_MOST = timedelta(minutes=10)
 LOOKUPS_AT_ONCE = 1000
 """Checks and answers that wait for a provider; each account's own pace is what holds them back."""
@@ -93,11 +98,14 @@ class House:
     store: Store
     client: AsyncWebClient
     requests: Requests
+    drafts: Drafts
+    runs: Runs
     approvals: Approvals
     waiting: Waiting
     jobs: Jobs
     delivery: Delivery
     digest: DigestPost
+    housekeeping: Housekeeping
     aloud: HouseCommands
     asking: Asking
     door: Door
@@ -150,7 +158,7 @@ class House:
             wrong["beats"] = f"late: {', '.join(late)}"
         try:
             async with asyncio.timeout(5):
-                await self.store.beat("health", self.clock.now())
+                await self.store.beats.ran("health", self.clock.now())
         except Exception as error:
             wrong["store"] = f"cannot be written ({type(error).__name__})"
         return wrong
@@ -161,22 +169,26 @@ class House:
     async def stop(self) -> None:
         """Stop listening, finish what was begun, keep the rest for the next start."""
         if self.link is not None:
-            await self.link.close()
+            with contextlib.suppress(Exception):  # a line that is dead needs no goodbye
+                async with asyncio.timeout(5):
+                    await self.link.close()
         await asyncio.gather(self.background.drain(5), self.lookups.drain(5))
         await self.beats.stop(5)
-        await asyncio.gather(self.requests.executions.drain(DRAIN_SECONDS), self.jobs.looks.drain(DRAIN_SECONDS))
+        await asyncio.gather(self.runs.executions.drain(DRAIN_SECONDS), self.jobs.looks.drain(DRAIN_SECONDS))
         with contextlib.suppress(Exception):
             async with asyncio.timeout(5):
                 await self.delivery.deliver()
 
     def _set_beats(self) -> None:
         async def run_approved() -> datetime | None:
-            await self.requests.settle_lapsed()
-            return await self.requests.run_approved()
+            await self.runs.settle_lapsed()
+            return await self.runs.run_approved()
 
-        async def housekeeping() -> None:
-            await self.requests.forget_drafts(self.clock.now() - DRAFTS_KEPT)
+        async def housekeeping() -> datetime | None:
             await self._resume_checks(self.clock.now() - CHECKS_TAKE_AT_MOST)
+            again = await self.housekeeping.tidy()
+            await self.drafts.forget_secrets()
+            return again
 
         async def look_after_waiting() -> datetime | None:
             await self.take_up_settings()  # once more, where Slack had not answered at the start
@@ -188,11 +200,12 @@ class House:
         self.beats.add("requests", run_approved, every["requests"])
         self.beats.add("jobs", self.jobs.look, every["jobs"])
         self.beats.add("waiting", look_after_waiting, every["waiting"])
+        self.beats.add("home", self.door.home.refresh, every["home"])
         self.beats.add("digest", self.digest.send, every["digest"])
         self.beats.add("housekeeping", housekeeping, every["housekeeping"])
 
     async def _resume_checks(self, before: datetime) -> None:
-        await self.asking.resume_checks(await self.requests.resume_checks(before))
+        await self.asking.resume_checks(await self.drafts.resume_checks(before))
 
 
 def intervals(settings: Settings) -> dict[str, timedelta]:
@@ -203,6 +216,7 @@ def intervals(settings: Settings) -> dict[str, timedelta]:
         "outbox": OFTEN,
         "requests": min(OFTEN, lease / 2),
         "jobs": OFTEN,
+        "home": OFTEN,
         **socket,
         "waiting": timedelta(minutes=1),
         "digest": timedelta(minutes=1),
@@ -254,6 +268,7 @@ async def build(
             catalogue=catalogue,
             store=store,
             digest_books=DigestBooks(database),
+            attic=Attic(database),
             figures=figures,
             audited=audited,
             notices={one.name: one.notices for one in providers if one.notices is not None},
@@ -271,6 +286,7 @@ def _assemble(
     catalogue: Catalogue,
     store: Store,
     digest_books: DigestBooks,
+    attic: Attic,
     figures: Figures,
     audited: int,
     notices: Mapping[str, Notices],
@@ -285,7 +301,7 @@ def _assemble(
         reconcile_after=timedelta(seconds=settings.jobs.reconcile_after_seconds),
     )
     beats = Beats(store, clock)
-    requests = Requests(
+    life = Life(
         store=store,
         catalogue=catalogue,
         accounts=accounts,
@@ -296,15 +312,26 @@ def _assemble(
         chance=chance,
         changed=beats.wake,
     )
-    approvals = Approvals(store, requests, clock)
-    jobs = Jobs(store=store, requests=requests, times=times, clock=clock, chance=chance, changed=beats.wake)
+    requests = life.requests
+    approvals = Approvals(store, requests, life.rulings, clock)
+    jobs = Jobs(
+        store=store,
+        requests=requests,
+        outcomes=life.outcomes,
+        settling=life.settling,
+        times=times,
+        clock=clock,
+        chance=chance,
+        changed=beats.wake,
+    )
     messages = Messages(requests)
     background, lookups = Background(), Background(at_once=LOOKUPS_AT_ONCE)
     questions = Questions(store, requests, clock)
-    digests = Digests(digest_books, requests, questions, accounts, notices, clock=clock)
+    digests = Digests(digest_books, requests, questions, accounts, notices, catalogue=catalogue, clock=clock)
     front = Front(
-        requests, approvals, questions, catalogue, accounts, messages, background, lookups, client, str(me.team_id),
-        digests,
+        requests, life.drafts, life.settling, approvals, questions, catalogue, accounts, messages, background, lookups,
+        client, str(me.team_id),
+        digests, Listings(store, requests, questions, clock), me.url or "",
     )  # fmt: skip
     metrics = Metrics(
         figures=figures, beats=beats, accounts=accounts, catalogue=catalogue, clock=clock, counted_until=audited
@@ -319,8 +346,10 @@ def _assemble(
         store=store,
         client=client,
         requests=requests,
+        drafts=life.drafts,
+        runs=life.runs,
         approvals=approvals,
-        waiting=Waiting(store, requests, clock),
+        waiting=Waiting(store, requests, life.rulings, life.settling, clock),
         jobs=jobs,
         delivery=Delivery(
             store,
@@ -330,6 +359,7 @@ def _assemble(
             Pace(settings.slack.messages_per_second, settings.slack.messages_at_once),
         ),
         digest=DigestPost(digests, client, messages),
+        housekeeping=Housekeeping(attic, _kept(settings.housekeeping), clock),
         aloud=HouseCommands(front),
         asking=door.asking,
         door=door,
@@ -339,6 +369,16 @@ def _assemble(
         beats=beats,
         accounts=accounts,
         metrics=metrics,
+    )
+
+
+def _kept(settings: HousekeepingSettings) -> Kept:
+    return Kept(
+        drafts=timedelta(days=settings.drafts_days),
+        messages=timedelta(days=settings.messages_days),
+        digests=timedelta(days=settings.digests_days),
+        hand_overs=timedelta(days=settings.hand_overs_days),
+        heartbeats=timedelta(days=settings.heartbeats_days),
     )
 
 

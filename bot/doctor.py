@@ -38,7 +38,7 @@ SIGN_OF_LIFE = timedelta(minutes=1)
 """A Postroom of which nothing was heard for longer does not run."""
 
 SCOPES: Mapping[str, str] = {
-    "commands": "to be asked: slash commands, forms and buttons",
+    "commands": "to be asked: slash commands, shortcuts, forms and buttons",
     "chat:write": "to answer: the thread of a request, and the card for those who decide",
     "channels:history": "to look whether a message arrived before posting it again, in public channels",
     "groups:history": "to look whether a message arrived before posting it again, in private channels",
@@ -419,7 +419,7 @@ def _database(path: Path) -> str:
             raise _Failure(f"{path} is a folder.", "Set POSTROOM_DATABASE to a file in it, such as postroom.db.")
         if path.exists():
             _write_and_delete(path)
-            return f"{path} can be written."
+            return f"{path} can be written. {_size(path)}"
         # Postroom makes the file when it starts. The doctor leaves nothing behind.
         with tempfile.TemporaryDirectory(prefix=".postroom-doctor-", dir=folder) as scratch:
             _write_and_delete(Path(scratch, path.name))
@@ -443,6 +443,27 @@ def _database(path: Path) -> str:
             f"{folder} cannot be written: {error.strerror}.",
             "Check the rights on the folder, and the space on the disk.",
         ) from None
+
+
+_MIB = 2**20
+
+
+def _size(path: Path) -> str:
+    """How large the file is, how much of that waits to be used again, and what is not in it yet."""
+    with closing(sqlite3.connect(path, timeout=DATABASE_TIMEOUT_SECONDS)) as connection:
+        pages, free, page = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        journal = Path(f"{path}-wal")  # gone as soon as the last one closes the database
+        waiting = journal.stat().st_size if journal.exists() else 0
+    told = f"It has {_mib(pages * page)}"
+    told += f", of which {_mib(free * page)} are free for what comes" if free * page >= _MIB else ""
+    return f"{told}; its journal has {_mib(waiting)}." if waiting >= _MIB else f"{told}."
+
+
+def _mib(size: int) -> str:
+    return f"{size / _MIB:,.1f} MiB"
 
 
 def _write_and_delete(path: Path) -> None:

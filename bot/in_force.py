@@ -36,8 +36,8 @@ async def take_up(settings: Settings, policy: Policy, store: Store, waiting: Wai
     sections = sections_of(settings)
     if changed := await _changed(store, "settings_changed", sections):
         fact = Fact(POSTROOM, "settings_changed", {"changed": changed, "parts": dict(sections)})
-        await store.note_fact("", fact, clock.now())
-    last = await store.last_fact("policy_in_force")
+        await store.facts.note("", fact, clock.now())
+    last = await store.facts.last("policy_in_force")
     if last is not None and last.detail.get("hash") == policy.hash:
         return True
     try:
@@ -48,14 +48,14 @@ async def take_up(settings: Settings, policy: Policy, store: Store, waiting: Wai
     parts = parts_of(policy)
     changed = await _changed(store, "policy_in_force", parts)
     told = {"hash": policy.hash, "changed": changed, "parts": dict(parts), "ruled_anew": ruled}
-    await store.note_fact("", Fact(POSTROOM, "policy_in_force", told), clock.now())
+    await store.facts.note("", Fact(POSTROOM, "policy_in_force", told), clock.now())
     log.info("policy_in_force", hash=policy.hash[:_LENGTH], changed=changed, ruled_anew=ruled)
     return True
 
 
 async def _changed(store: Store, what: str, parts: Mapping[str, str]) -> list[str]:
     """The parts that are others than the last fact of this kind has them, those that came and went among them."""
-    last = await store.last_fact(what)
+    last = await store.facts.last(what)
     before = {} if last is None else dict(last.detail.get("parts") or {})
     return sorted(name for name in {*parts, *before} if parts.get(name) != before.get(name))
 
@@ -77,6 +77,7 @@ def sections_of(settings: Settings) -> Mapping[str, str]:
     tables: dict[str, object] = {
         "slack": settings.slack,
         "jobs": settings.jobs,
+        "housekeeping": settings.housekeeping,
         "logging": settings.logging,
         "approvals": settings.approvals,
         "budgets": list(settings.budgets),

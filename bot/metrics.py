@@ -42,7 +42,7 @@ READ_SECONDS = 3.0
 ACK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0)
 """Seconds. Slack waits for three."""
 CALL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-KINDS = frozenset({"command", "block_actions", "view_submission", "event_callback"})
+KINDS = frozenset({"command", "shortcut", "message_action", "block_actions", "view_submission", "event_callback"})
 
 # Facts of the audit that are shown under their own names.
 _DECISIONS = ("denied", "broke_glass", "stopped", "cancelled", "expired")
@@ -170,7 +170,7 @@ class Metrics:
         return _line("person", what, await self._figures.waiting_for_person(), now)
 
     async def _outbox(self, now: datetime) -> list[Metric]:
-        return _line("outbox", "Messages that Slack has not got yet", await self._figures.owed(), now)
+        return _line("outbox", "Messages and digests that Slack has not got yet", await self._figures.owed(now), now)
 
     async def _jobs(self, now: datetime) -> list[Metric]:
         jobs = await self._figures.jobs(now, now - LATE_JOB)
@@ -228,6 +228,8 @@ class Metrics:
         for fact, times in happened.items():
             if fact.what == "approved":
                 self._decisions["approved" if fact.particular == "1" else "approved_by_one"] += times
+            elif fact.what == "asked" and fact.particular == "1":
+                self._decisions["auto_approved"] += times
             elif fact.what in _DECISIONS:
                 self._decisions[fact.what] += times
             outcome = fact.what if fact.what in _OUTCOMES else None
@@ -242,7 +244,7 @@ class Metrics:
             "decisions",
             "What was decided about requests.",
             ["verdict"],
-            [([one], self._decisions[one]) for one in ("approved", "approved_by_one", *_DECISIONS)],
+            [([one], self._decisions[one]) for one in ("approved", "approved_by_one", "auto_approved", *_DECISIONS)],
         )
         outcomes = (*_OUTCOMES, *_SETTLED.values())
         effects = sorted({Effect.SPEND.value, *(effect for effect, _ in self._outcomes)})

@@ -37,7 +37,7 @@ from handlers.requests import Requests
 from providers.accounts import PriceList
 from providers.catalogue import Catalogue, account_types, built_in
 from storage.records import Request, RequestState
-from storage.store import past_requests
+from storage.requests import past_requests
 
 _NOTHING_SPENT = frozenset(
     {RequestState.DENIED, RequestState.EXPIRED, RequestState.CANCELLED, RequestState.FAILED, RequestState.DRAFT}
@@ -177,7 +177,7 @@ def _span(span: timedelta) -> str:
 
 
 def _counted(budget: Budget) -> str:
-    more = "more is refused" if budget.over == "refuse" else f"{_or(budget.owners)} decide about more"
+    more = "more is refused" if budget.over == "refuse" else f"{_or(budget.owners)} must say yes to more as well"
     return f"It counts against the budget “{budget.name}”: {budget.limit:,f} {budget.currency} a month, {more}."
 
 
@@ -308,11 +308,13 @@ def _given(ruling: Ruling) -> str:
     if ruling.auto:
         return f"approved by itself {by}"
     own = ", the requester among them" if ruling.terms.requester_may else ""
-    return f"asked of {_or(ruling.terms.approvers)} ({ruling.terms.needs} must say yes{own}) {by}"
+    also = "".join(f", and {_or(one)} for a budget" for one in ruling.terms.owners)
+    return f"asked of {_or(ruling.terms.approvers)} ({ruling.terms.needs} must say yes{own}){also} {by}"
 
 
-def _who(ruling: Ruling) -> tuple[frozenset[str], int, bool]:
-    return frozenset(ruling.terms.approvers), ruling.terms.needs, ruling.terms.requester_may
+def _who(ruling: Ruling) -> tuple[object, ...]:
+    terms = ruling.terms
+    return frozenset(terms.approvers), terms.needs, terms.requester_may, frozenset(map(frozenset, terms.owners))
 
 
 # Both.

@@ -216,7 +216,7 @@ class BudgetSettings(Section):
     provider: str = Field("", description="The provider it is spent at; left out, every one.")
     time_zone: Zone = Field("UTC", description="Where a month begins, such as Europe/Berlin.")
     over: Literal["refuse", "owner"] = Field("refuse", description="What becomes of a request for more.")
-    owners: People = Field((), description="Who decides about more.")
+    owners: People = Field((), description="One of them has to say yes to more as well.")
 
     def budget(self) -> Budget:
         """As the policy has it."""
@@ -312,7 +312,7 @@ def contradictions(
         ]
         yield from _at(("approvals", "rules", number), found)
     for number, budget in enumerate(budgets):
-        found = [*_names(budget.provider, budget.currency, providers, currencies), *_in_budget(budget, approvals)]
+        found = [*_names(budget.provider, budget.currency, providers, currencies), *_in_budget(budget)]
         yield from _at(("budgets", number), found)
 
 
@@ -393,20 +393,10 @@ def _in_rule(its: RuleSettings, terms: Terms, default: Terms, accounts: Mapping[
         )
 
 
-def _in_budget(budget: BudgetSettings, approvals: ApprovalSettings) -> Iterator[tuple[str, str]]:
+def _in_budget(budget: BudgetSettings) -> Iterator[tuple[str, str]]:
     if budget.over != "owner":
         if budget.owners:
             yield "owners", 'is of no use, because over is not "owner".'
         return
     if not budget.owners:
-        yield "owners", 'is missing. With over = "owner", name who decides about more.'
-        return
-    rules = [one for one in approvals.rules if _may_meet(one, budget)]
-    if _too_few(budget.owners, max(approvals.needs, *(approvals.terms(one).needs for one in rules), 1)):
-        yield "owners", "more people must say yes (needs) than are named here. Name more, or a user group."
-
-
-def _may_meet(its: RuleSettings, budget: BudgetSettings) -> bool:
-    """Whether a request can be of a rule and count against a budget."""
-    pairs = ((its.provider, budget.provider), (its.currency, budget.currency))
-    return all(not one or not other or one == other for one, other in pairs)
+        yield "owners", 'is missing. With over = "owner", name who has to say yes to more as well.'

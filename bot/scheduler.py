@@ -175,7 +175,7 @@ class Beats:
                 wanted = None
                 log.exception("beat_broke", beat=beat.name, failures=beat.failures)
                 break
-            if not beat.again:
+            if not beat.again or self._stopping:
                 break
             await asyncio.sleep(GATHER_SECONDS)
         self._run_at(beat, wanted)
@@ -201,4 +201,4 @@ class Beats:
         beat.last = now
         if beat.noted is None or now - beat.noted >= HEARTBEAT_EVERY:
             beat.noted = now
-            await self._store.beat(beat.name, now)
+            await self._store.beats.ran(beat.name, now)

@@ -127,6 +127,33 @@ class JobSettings(Section):
         return value
 
 
+_Days = Annotated[int, Field(le=36_500)]
+
+
+class HousekeepingSettings(Section):
+    """`[housekeeping]`: for how many days is kept what neither the audit nor the money needs."""
+
+    drafts_days: Annotated[_Days, Field(ge=1)] = Field(
+        1, description="A form that nobody finished is forgotten so many days after it was touched last."
+    )
+    messages_days: Annotated[_Days, Field(ge=7)] = Field(
+        90,
+        description=(
+            "So many days after a request has ended, what Slack was sent about it is forgotten: its cards are not "
+            "drawn anew after that."
+        ),
+    )
+    digests_days: Annotated[_Days, Field(ge=7)] = Field(
+        90, description="For so many days it is kept when a channel had its digest."
+    )
+    hand_overs_days: Annotated[_Days, Field(ge=7)] = Field(
+        90, description="So many days after its end, it is forgotten that somebody handed their approvals over."
+    )
+    heartbeats_days: Annotated[_Days, Field(ge=7)] = Field(
+        7, description="A beat that this Postroom no longer has is forgotten after so many days."
+    )
+
+
 class LoggingSettings(Section):
     """`[logging]`: how much the log says, and in which form."""
 
@@ -154,6 +181,7 @@ class Settings:
     database: Path
     port: int
     path: Path
+    housekeeping: HousekeepingSettings = field(default_factory=HousekeepingSettings)
     budgets: tuple[BudgetSettings, ...] = ()
     channels: Mapping[str, ChannelSettings] = field(default_factory=dict[str, ChannelSettings])
     warnings: tuple[str, ...] = ()
@@ -189,6 +217,7 @@ def load_settings(
     accounts = reading.accounts(document, account_types)
     approvals = reading.approvals(document)
     jobs = reading.section(document, "jobs", JobSettings)
+    housekeeping = reading.section(document, "housekeeping", HousekeepingSettings)
     logging = reading.section(document, "logging", LoggingSettings)
     prices = reading.prices(document, account_types, used={account.provider for account in accounts.values()})
     budgets = reading.tables(document, ("budgets",), BudgetSettings)
@@ -199,7 +228,14 @@ def load_settings(
     if approvals is not None and not reading.problems:  # what is wrong by itself would be called wrong twice
         at = {name: account.provider for name, account in accounts.items()}
         reading.policy(approvals, budgets, providers=account_types, accounts=at, prices=prices, commands=commands)
-    if reading.problems or slack is None or approvals is None or jobs is None or logging is None:
+    if (
+        reading.problems
+        or slack is None
+        or approvals is None
+        or jobs is None
+        or housekeeping is None
+        or logging is None
+    ):
         raise SettingsError(reading.problems)
     return Settings(
         slack=slack,
@@ -211,6 +247,7 @@ def load_settings(
         database=database,
         port=port,
         path=reading.path,
+        housekeeping=housekeeping,
         budgets=budgets,
         channels=channels,
         warnings=tuple(reading.warnings),
@@ -267,7 +304,7 @@ def database_path(environ: Mapping[str, str]) -> Path:
     return path
 
 
-_TABLES = ("slack", "accounts", "jobs", "prices", "approvals", "budgets", "channels", "logging")
+_TABLES = ("slack", "accounts", "jobs", "prices", "approvals", "budgets", "channels", "housekeeping", "logging")
 
 _AMOUNTS = frozenset({"over", "under", "auto_below", "amount"})
 """Keys of rules and budgets whose values stay exact."""

@@ -5,19 +5,34 @@ What a person must be told at once is raised as `Sorry`; what was done is commit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from handlers.policy import Refusal, Ruling, is_group, right_of, shortage, void_votes
+from handlers.policy import Part, Refusal, Ruling, is_group, missing, right_of, shortages, void_votes
 from handlers.requests import GONE, POSTROOM, SEEN, NotAllowed, Requests, Sorry, note
+from handlers.rulings import Rulings
 from handlers.who import DirectoryUnavailable, Roll, people_in
 from providers.accounts import Clock
 from storage.books import Books
-from storage.records import Delegation, Fact, MessageKind, NewMessage, Request, RequestState, Verdict, Vote, new_id
-from storage.store import Content, Judged, Store, Telling
+from storage.decisions import Judged
+from storage.records import (
+    Content,
+    Delegation,
+    Fact,
+    MessageKind,
+    NewMessage,
+    Request,
+    RequestState,
+    Telling,
+    Verdict,
+    Vote,
+    new_id,
+)
+from storage.store import Store
 
 _SILENT = "Slack did not say who may decide, so your click was not taken. Try again in a minute."
 _CHANGED = "This request has changed since that card was shown. Nothing was decided: read the new card."
@@ -25,6 +40,12 @@ _TAKEN = "Slack has sent this click before, and it was taken then. Nothing was c
 _NOT_IN_IT = "Not all of what you took out is in this request. Nothing was decided: read the new card."
 _NOTHING_LEFT = "That takes out everything. Nothing was decided: deny the request instead."
 LONGEST_AWAY = timedelta(days=366)
+_PATIENCE = 2.5
+"""Seconds for all that the workspace is asked for one click: Slack waits three for its answer."""
+_MOST_TRIES = 5
+"""So often a click finds that it depends on somebody else than before; each time the workspace is asked about them."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +70,10 @@ class _PriceKnown(Exception):
 class Approvals:
     """Everything that people decide about requests, each a method that a listener calls."""
 
-    def __init__(self, store: Store, requests: Requests, clock: Clock) -> None:
+    def __init__(self, store: Store, requests: Requests, rulings: Rulings, clock: Clock) -> None:
         self._store = store
         self._requests = requests
+        self._rulings = rulings
         self._who = requests.who
         self._policy = requests.policy
         self._clock = clock
@@ -81,12 +103,18 @@ class Approvals:
             if content is not None and content.total is not None and self._total_of(request) is None:
                 raise _PriceKnown(request, content)
             undo = self._policy.undo
+            parts = ruling.parts(request.escalated)
+            people = [people_in(part.named, roll.groups) for part in parts]
+
+            def lacks(votes: Sequence[Vote]) -> list[Part]:
+                return missing(parts, people, {one.principal for one in votes})
+
             return Judged(
                 principal,
-                ruling.terms.needs,
-                lambda voted, given: _told(
-                    voted, Vote(request.id, by, verdict, request.fingerprint, now, reason, principal), given, ruling,
-                    without=without, click=click, void=void,
+                lambda votes: not lacks(votes),
+                lambda voted, votes: _told(
+                    voted, Vote(request.id, by, verdict, request.fingerprint, now, reason, principal), len(votes),
+                    ruling, lacks=lacks(votes), without=without, click=click, void=void,
                 ),
                 stop_until=now + undo if undo else None,
                 content=content,
@@ -100,7 +128,7 @@ class Approvals:
                 decided = await self._cast(vote, judging)
             except _PriceKnown as less:
                 # Other rules and budgets may be about what is left, so this is no decision yet.
-                decided = await self._requests.ask_for_less(less.request, less.content, by, sorted(without))
+                decided = await self._rulings.ask_for_less(less.request, less.content, by, sorted(without))
         if decided is None:
             await self.deciding(request_id, by, seen=seen)  # says why not
             raise await self._requests.too_late(request_id)
@@ -108,25 +136,41 @@ class Approvals:
         return decided
 
     async def _cast(self, vote: Vote, judging: Callable[[Request, Books, Roll], Judged]) -> Request | None:
-        request = await self._store.request(vote.request_id)
-        if request is None:
-            return None
-        roll = await self._roll(request, vote.voter)
+        def casting(roll: Roll) -> Awaitable[Request | None]:
+            return self._store.decisions.cast_vote(vote, judging=lambda request, books: judging(request, books, roll))
 
-        def judged(now: Request, books: Books) -> Judged:
-            return judging(now, books, roll)
-
+        request = await self._store.requests.get(vote.request_id) if self._policy.has_groups else None
         try:
-            try:
-                return await self._store.cast_vote(vote, judging=judged)
-            except _Unresolved as unresolved:  # it was ruled anew, or handed over, in this very moment
-                roll = roll.and_also(await self._asked(unresolved.named))
-                return await self._store.cast_vote(vote, judging=judged)
+            return await self._knowing(vote.voter, vote.request_id, request, vote.verdict.value, casting)
         except _Expired:
             return None
-        except NotAllowed as refused:
-            await self._refused(request, vote.voter, vote.verdict.value, roll, refused)
-            raise
+
+    async def _knowing(
+        self, by: str, request_id: str, request: Request | None, what: str, judged: Callable[[Roll], Awaitable[T]]
+    ) -> T:
+        """What `judged` says, once the workspace was asked about all on whom that depends; noted where it is no.
+
+        At first that is who clicks, and the groups that may decide the `request`, as far as that is known. Whom else it
+        takes, only the transaction knows, and may know otherwise the next time.
+        """
+        roll = Roll()
+        named = self._requests.ruling_of(request).terms.deciders(request.escalated) if request is not None else ()
+        unasked: Collection[str] = [by, *filter(is_group, named)]
+        until = asyncio.get_running_loop().time() + _PATIENCE
+        for _ in range(_MOST_TRIES):
+            try:
+                async with asyncio.timeout_at(until):
+                    roll = roll.and_also(await self._asked(unasked))
+            except TimeoutError as error:
+                raise Sorry(_SILENT) from error
+            try:
+                return await judged(roll)
+            except _Unresolved as unresolved:
+                unasked = unresolved.named
+            except NotAllowed as refused:
+                await self._refused(await self._requests.found(request_id), by, what, roll, refused)
+                raise
+        raise Sorry(_SILENT)
 
     async def deciding(
         self, request_id: str, by: str, *, seen: str, what: str = "decide", says_yes: bool = False
@@ -152,28 +196,21 @@ class Approvals:
 
     async def _allowed(self, request: Request, by: str, what: str, *, says_no: bool = True) -> str:
         """Whose right `by` would use. Raises Sorry, and notes it, if nobody's."""
-        ruling, roll = self._requests.ruling_of(request), await self._roll(request, by)
+        ruling = self._requests.ruling_of(request)
 
-        def judged(books: Books) -> str:
-            return self._right(request, ruling, by, roll, books, says_no=says_no)
+        def judged(roll: Roll) -> Awaitable[str]:
+            return self._store.look(lambda books: self._right(request, ruling, by, roll, books, says_no=says_no))
 
-        try:
-            try:
-                return await self._store.look(judged)
-            except _Unresolved as unresolved:
-                roll = roll.and_also(await self._asked(unresolved.named))
-                return await self._store.look(judged)
-        except NotAllowed as refused:
-            await self._refused(request, by, what, roll, refused)
-            raise
+        return await self._knowing(by, request.id, request, what, judged)
 
     async def _refused(self, request: Request, by: str, what: str, roll: Roll, refused: NotAllowed) -> None:
         """The audit knows that somebody clicked who may not; and whether anybody may at all is looked at anew."""
         await self._requests.refused_click(request.id, by, what, refused.sentence)
         ruling = self._requests.ruling_of(request)
-        entitled = people_in(ruling.terms.deciders(request.escalated), roll.groups)
-        if not ruling.short and shortage(ruling, request.requester, entitled) is not None:
-            await self._store.attend_now(request.id, self._clock.now())
+        parts = ruling.parts(request.escalated)
+        people = [people_in(part.named, roll.groups) for part in parts]
+        if not ruling.short and shortages(ruling, request.requester, parts, people):
+            await self._store.waiting.attend_now(request.id, self._clock.now())
             self._requests.wake(RequestState.AWAITING)
 
     def _right(
@@ -187,22 +224,26 @@ class Approvals:
         says_no: bool = True,
     ) -> str:
         """Whose right `by` uses to decide `request`. Raises NotAllowed, or _Unresolved."""
-        if missing := roll.lacks(self._concerned(request, by, books)):
-            raise _Unresolved(missing)
+        if unasked := roll.lacks(self._concerned(request, by, books)):
+            raise _Unresolved(unasked)
         if not roll.active([by]):
             raise NotAllowed(GONE)
         void = self._void(request, ruling, roll, books)
         cast = [] if says_no else books.votes(request.id, request.fingerprint)
         yes = [one for one in cast if one.verdict is Verdict.APPROVE and one not in void]
-        if len(yes) >= ruling.terms.needs:
-            yes = []  # the rules ask for fewer than before: any of them may say it once more, and that decides
+        parts = ruling.parts(request.escalated)
+        people = {part.named: people_in(part.named, roll.groups) for part in parts}
+        lacks = missing(parts, [people[part.named] for part in parts], {one.principal for one in yes})
+        if not lacks:
+            yes, lacks = [], list(parts)  # the rules ask for fewer than before: one says it once more, and that decides
         handed = books.handed_to(by, self._clock.now())
         away = roll.active(one.principal for one in handed)
         right = right_of(
             by,
             requester=request.requester,
             ruling=ruling,
-            entitled=people_in(ruling.terms.deciders(request.escalated), roll.groups),
+            entitled=frozenset().union(*people.values()),
+            wanted=None if says_no else frozenset().union(*(people[part.named] for part in lacks)),
             delegations=[one for one in handed if one.principal in away],
             voted={one.voter for one in yes} | {one.principal for one in yes},
         )
@@ -224,10 +265,6 @@ class Approvals:
         handed = books.handed_to(by, self._clock.now())
         people = {by, *(one.principal for one in handed), *(who for one in votes for who in (one.voter, one.principal))}
         return {*filter(is_group, named), *people} - {""}
-
-    async def _roll(self, request: Request, by: str) -> Roll:
-        """What the workspace says of all that a click of `by` depends on. Raises Sorry where it does not say."""
-        return await self._asked(await self._store.look(lambda books: self._concerned(request, by, books)))
 
     async def _asked(self, named: Collection[str]) -> Roll:
         try:
@@ -267,7 +304,7 @@ class Approvals:
         """Somebody who may decide wants to know something first: the thread asks, the card stays. Raises Sorry."""
         request = await self.deciding(request_id, by, seen=seen, what="ask")
         told = Telling(Fact(by, "question", {"text": question}), [note(request, "question", by=by, text=question)])
-        await self._store.say(request.id, told, self._clock.now())
+        await self._store.outbox.say(request.id, told, self._clock.now())
         self._requests.moved(request)
 
     async def cancel(self, request_id: str, by: str) -> Request:
@@ -277,7 +314,7 @@ class Approvals:
             sentence = "Only {who}, who asked for this, can cancel it. Nothing was changed."
             await self._requests.refused_click(request.id, by, "cancel", sentence)
             raise NotAllowed(sentence, request.requester)
-        cancelled = await self._store.cancel(
+        cancelled = await self._store.decisions.cancel(
             request_id,
             by=by,
             fact=Fact(by, "cancelled"),
@@ -296,7 +333,7 @@ class Approvals:
             return await self.cancel(request_id, by)
         await self._allowed(request, by, "stop")
         now = self._clock.now()
-        stopped = await self._store.stop(
+        stopped = await self._store.decisions.stop(
             request_id,
             fact=Fact(by, "stopped"),
             # What nobody had to approve has no card yet that could ask.
@@ -344,7 +381,7 @@ class Approvals:
         told = [note(request, "broke_glass", by=by, reason=reason, instead=instead)]
         # Not all of them are where it was asked: the card, which now says what was done, goes to each of them.
         told += [NewMessage(MessageKind.CARD, one) for one in sorted(people - {by, request.requester})]
-        approved = await self._store.approve_at_once(
+        approved = await self._store.decisions.approve_at_once(
             request_id,
             fingerprint=request.fingerprint,
             by=by,
@@ -379,13 +416,13 @@ class Approvals:
             raise Sorry(_SILENT) from error
         handed = Delegation(new_id("away"), by, delegate, channel, now, until)
         fact = Fact(by, "handed_over", {"to": delegate, "until": until.isoformat()})
-        await self._store.hand_over(handed, fact)
+        await self._store.delegations.hand_over(handed, fact)
         await self._show_what_waits(handed)
         return handed
 
     async def _show_what_waits(self, handed: Delegation) -> None:
         """Whoever decides from now on gets a card of their own of each request that waits for that."""
-        for request in await self._store.waiting():
+        for request in await self._store.waiting.all():
             named = self._requests.ruling_of(request).terms.deciders(request.escalated)
             try:
                 is_theirs = handed.principal in await self._who.among(named)
@@ -394,12 +431,12 @@ class Approvals:
             if is_theirs and request.requester not in (handed.principal, handed.delegate):
                 fact = Fact(handed.principal, "shown_to", {"to": handed.delegate})
                 told = Telling(fact, [NewMessage(MessageKind.CARD, handed.delegate)])
-                await self._store.say(request.id, told, handed.begins_at)
+                await self._store.outbox.say(request.id, told, handed.begins_at)
                 self._requests.wake(request.state)
 
     async def take_back(self, by: str) -> bool:
         """`by` decides alone again; False when nothing was handed over."""
-        return await self._store.take_back(by, Fact(by, "took_back"), self._clock.now())
+        return await self._store.delegations.take_back(by, Fact(by, "took_back"), self._clock.now())
 
     async def ended(self) -> tuple[list[Delegation], datetime | None]:
         """What was handed over and has ended by itself, each only once, and when the next will."""
@@ -409,11 +446,15 @@ class Approvals:
             told = {"id": one.id, "principal": one.principal, "delegate": one.delegate}
             return Fact(POSTROOM, "hand_over_ended", told)
 
-        return await self._store.take_ended(fact, now), await self._store.next_end(now)
+        return await self._store.delegations.take_ended(fact, now), await self._store.delegations.next_end(now)
 
     async def delegations(self) -> list[Delegation]:
         """All that is handed over now."""
-        return await self._store.delegations(self._clock.now())
+        return await self._store.delegations.in_force(self._clock.now())
+
+
+def _lacking(part: Part) -> dict[str, Any]:
+    return {"of": list(part.named), "more": part.needs, "budget": part.budget}
 
 
 def _named(click: str) -> dict[str, str]:
@@ -426,24 +467,33 @@ def _told(
     given: int,
     ruling: Ruling,
     *,
+    lacks: Sequence[Part],
     without: Collection[str],
     click: str,
     void: Collection[Vote],
 ) -> Telling:
     """What a vote that counts leaves in the audit and in the thread. `request` is as it is after the vote.
 
-    `void` are those before it that no longer count.
+    `lacks` is what it is not enough for; `void` are those before it that no longer count.
     """
     said = "approved" if vote.verdict is Verdict.APPROVE else "denied"
     detail: dict[str, Any] = {
         "fingerprint": vote.fingerprint, "reason": vote.reason, "given": given, "needs": ruling.terms.needs,
         **_named(click),
+        **({"lacks": [_lacking(one) for one in lacks]} if lacks and ruling.terms.owners else {}),
         **({"void": [one.voter for one in void]} if void else {}),
         **({"for": vote.principal} if vote.principal != vote.voter else {}),
         **({"without": sorted(without), "fingerprint_left": request.fingerprint} if without else {}),
     }  # fmt: skip
-    told = {key: detail[key] for key in ("reason", "given", "needs", "for", "without", "void") if key in detail}
+    told = {
+        key: detail[key] for key in ("reason", "given", "needs", "lacks", "for", "without", "void") if key in detail
+    }
     is_open = request.state is RequestState.AWAITING
     until: dict[str, Any] = {} if request.stop_until is None else {"stop_until": request.stop_until.isoformat()}
     fact = "approved_by_one" if is_open else said
-    return Telling(Fact(vote.voter, said, detail), [note(request, fact, by=vote.voter, **told, **until)])
+    edited = {"without": sorted(without), "fingerprint_left": request.fingerprint, "quote": request.quote}
+    return Telling(
+        Fact(vote.voter, said, detail),
+        [note(request, fact, by=vote.voter, **told, **until)],
+        [Fact(vote.voter, "edited", edited)] if without else [],
+    )

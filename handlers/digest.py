@@ -7,6 +7,7 @@ anywhere. What the providers tell about the accounts of the house is for everybo
 from __future__ import annotations
 
 import asyncio
+from calendar import isleap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,9 +19,11 @@ import structlog
 from handlers.questions import Questions, Spent
 from handlers.requests import Requests
 from providers.accounts import Account, Clock
+from providers.action import Effect, ItemState
+from providers.catalogue import Catalogue
 from providers.errors import ProviderError
 from providers.notices import Notice, NoticeKind, Notices
-from storage.digests import Claim, Day, DigestBooks, Happened, Listing, Setup
+from storage.digests import Bought, Claim, Day, DigestBooks, Happened, Listing, Setup
 from storage.records import Fact, RequestState
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,12 @@ MOST_SHOWN = 8
 """Of each kind; of more, their number is said."""
 FIRST_SPAN = timedelta(days=1)
 """How far back the first digest of a channel looks."""
+RENEWED_AHEAD = timedelta(days=30)
+NEAR = timedelta(days=7)
+"""A renewal that is due within this is news every day."""
+MOST_YEARS = 10
+MOST_BOUGHT = 100
+"""Purchases of the same days of one year that are looked at for what is due again."""
 
 
 class Section(StrEnum):
@@ -50,6 +59,7 @@ class Section(StrEnum):
     SENDING = NoticeKind.SENDING.value
     CREDITS = NoticeKind.CREDITS.value
     NAME_SERVERS = NoticeKind.NAME_SERVERS.value
+    RENEWALS = NoticeKind.RENEWALS.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,8 @@ class Digest:
     """What a channel should know. `since` and `until` are what it is about; `everywhere`: asked in any channel.
 
     `notices` are by section, each with the name of its account. `silent` are accounts that could not be asked, with a
-    sentence. What a channel does not want to know is empty.
+    sentence. What a channel does not want to know is empty. What is due for renewal no provider tells: that is from
+    Postroom's own books, and `renewal_is_news` when one has come into sight since then, or is near.
     """
 
     channel: str
@@ -70,14 +81,17 @@ class Digest:
     spent: Sequence[Spent]
     notices: Mapping[Section, Sequence[tuple[str, Notice]]]
     silent: Sequence[tuple[str, str]]
+    renewal_is_news: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to say. What a month has used up is no news by itself."""
+        """Whether there is nothing to say. What a month has used up, and a renewal in some weeks, is no news."""
         listings = (self.waiting, self.stuck, *self.ended.values())
-        return not any(one.count for one in listings) and not any(self.notices.values())
+        noticed = any(found for about, found in self.notices.items() if about is not Section.RENEWALS)
+        return not (any(one.count for one in listings) or noticed or self.renewal_is_news)
 
 
+_TOLD_BY_PROVIDERS = frozenset(kind.value for kind in NoticeKind if kind is not NoticeKind.RENEWALS)
 _NOTHING = Listing(0, ())
 _Known = Mapping[tuple[str, date], tuple[Day, datetime]]
 
@@ -93,11 +107,15 @@ class Digests:
         accounts: Mapping[str, Account],
         notices: Mapping[str, Notices],
         *,
+        catalogue: Catalogue,
         clock: Clock,
     ) -> None:
         """`notices` are by provider, of those that have any."""
         self.books = books
         self._policy = requests.policy
+        every = [one for command in catalogue.commands() for one in catalogue.variants(command).values()]
+        self._registering = sorted({one.command for one in every if one.registers})
+        self._ending = sorted({one.command for one in every if one.effect is Effect.DESTROY})
         self._questions = questions
         self._accounts = accounts
         self._notices = notices
@@ -171,10 +189,11 @@ class Digests:
         since = until - FIRST_SPAN if since is None else since
         everywhere = channel == self._policy.channel
         wanted = frozenset(sections)
-        happened, spent, (notices, silent) = await asyncio.gather(
+        happened, spent, (notices, silent), (due, is_news) = await asyncio.gather(
             self.books.happened("" if everywhere else channel, since=since, until=until, most=MOST_SHOWN),
             self._questions.spent(one for one in self._policy.budgets if everywhere or one.team in ("", channel)),
             self._asked(wanted),
+            self._renewals("" if everywhere else channel, since, until, wanted),
         )
         return Digest(
             channel=channel,
@@ -185,15 +204,43 @@ class Digests:
             stuck=happened.stuck if Section.STUCK in wanted else _NOTHING,
             ended=_ended(happened) if Section.ENDED in wanted else {},
             spent=spent if Section.MONEY in wanted else (),
-            notices=notices,
+            notices=notices | due,
             silent=silent,
+            renewal_is_news=is_news,
         )
+
+    async def _renewals(
+        self, channel: str, before: datetime, now: datetime, wanted: frozenset[str]
+    ) -> tuple[dict[Section, list[tuple[str, Notice]]], bool]:
+        """Domains that were registered through Postroom so many years ago, the next that is due first; and whether
+        that is news to whoever was told `before`.
+
+        No provider says when one ends; a domain is registered for a year. One that has been deleted or registered
+        anew since is not named.
+        """
+        if Section.RENEWALS not in wanted:
+            return {}, False
+        spans = [(years_before(now, n), years_before(now + RENEWED_AHEAD, n)) for n in range(1, MOST_YEARS + 1)]
+        purchases = await self.books.bought(self._registering, channel, spans, MOST_BOUGHT)
+        known = [(name, one) for one in purchases for name in _registered(one)]
+        since = await self.books.last_about((name for name, _ in known), (*self._registering, *self._ending))
+        due = [
+            (anniversary(one.sent_at, now), one.account, name, one.sent_at)
+            for name, one in known
+            if since.get(name, one.ended_at) <= one.ended_at
+        ]
+        told = [
+            (account, Notice(NoticeKind.RENEWALS, name, f"due on {_day(at)}; registered on {_day(sent_at)}"))
+            for at, account, name, sent_at in sorted(due)
+        ]
+        is_news = any(at > before + RENEWED_AHEAD or at <= now + NEAR for at, *_ in due)
+        return {Section.RENEWALS: told} if told else {}, is_news
 
     async def _asked(
         self, wanted: frozenset[str]
     ) -> tuple[dict[Section, list[tuple[str, Notice]]], list[tuple[str, str]]]:
         """What the accounts tell, by section, and those that told nothing. Nobody waits for one that is slow."""
-        if not wanted & {kind.value for kind in NoticeKind}:
+        if not wanted & _TOLD_BY_PROVIDERS:
             return {}, []
         asked = [one for one in self._accounts.values() if one.provider in self._notices]
         told = await asyncio.gather(*(self._asked_one(one) for one in asked))
@@ -228,6 +275,29 @@ class Digests:
             # One account that cannot be read must not keep back what is known of the others.
             log.exception("notices_broke", account=account.name, kind=type(error).__name__)
             return "Its answer could not be read."
+
+
+def years_before(moment: datetime, years: int) -> datetime:
+    """The same day so many years earlier; of a leap day, the one before it where that year has none."""
+    year = moment.year - years
+    is_missing = (moment.month, moment.day) == (2, 29) and not isleap(year)
+    return moment.replace(year=year, day=28 if is_missing else moment.day)
+
+
+def anniversary(moment: datetime, now: datetime) -> datetime:
+    """When it will next be a whole number of years after `moment`."""
+    years = now.year - moment.year
+    return next(at for more in (0, 1) if (at := years_before(moment, -(years + more))) >= now)
+
+
+def _registered(purchase: Bought) -> list[str]:
+    """The names that were paid for."""
+    items = purchase.outcome.get("items") or ()
+    return [str(item["name"]).lower() for item in items if item.get("state") in (ItemState.LIVE, ItemState.BOUGHT)]
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _ended(happened: Happened) -> dict[RequestState, Listing]:

@@ -13,14 +13,18 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from handlers.background import Background
+from handlers.outcomes import Outcomes, remembering
 from handlers.pace import learnt, wait_before_look
 from handlers.policy import JobTimes
-from handlers.requests import Requests, Sorry, permanent_key, remembering
+from handlers.requests import Requests, Sorry
+from handlers.runs import permanent_key
+from handlers.settling import Settling
 from providers.accounts import Account, Clock
 from providers.action import Action, Done, Failed, Later, Outcome, Pending, Unknown
 from providers.errors import NotSent, ProviderError, RateLimited
+from storage.jobs import action_key
 from storage.records import Job, JobKind, Request, RequestState, UsualTime
-from storage.store import Store, action_key
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +83,8 @@ class Jobs:
         *,
         store: Store,
         requests: Requests,
+        outcomes: Outcomes,
+        settling: Settling,
         times: JobTimes,
         clock: Clock,
         chance: Callable[[], float],
@@ -87,6 +93,8 @@ class Jobs:
         """`chance` gives a random number in [0, 1); `changed("jobs")` is called when an account is free again."""
         self._store = store
         self._requests = requests
+        self._outcomes = outcomes
+        self._settling = settling
         self._times = times
         self._clock = clock
         self._chance = chance
@@ -104,16 +112,16 @@ class Jobs:
     async def look(self) -> datetime | None:
         """Begin to look at what is due; returns when the next job wants looking at (None: none)."""
         if self._usual is None:
-            self._usual = {(usual.action, usual.account): usual for usual in await self._store.usual_times()}
+            self._usual = {(usual.action, usual.account): usual for usual in await self._store.jobs.usual_times()}
         if self.looks.is_draining:
             return None
         now = self._clock.now()
-        due = await self._store.jobs_by_account()
+        due = await self._store.jobs.by_account()
         room = {account: max(self._crew(account).room, 0) for account, moment in due.items() if moment <= now}
         if any(room.values()):
-            for job, request in await self._store.claim_due_jobs(now, now + self._times.lease, room):
+            for job, request in await self._store.jobs.claim_due(now, now + self._times.lease, room):
                 self._begin(job, request)
-            due = await self._store.jobs_by_account()
+            due = await self._store.jobs.by_account()
         # Accounts that have their hands full say when they are free again.
         return min((moment for account, moment in due.items() if self._crew(account).room > 0), default=None)
 
@@ -172,7 +180,7 @@ class Jobs:
         while True:
             await asyncio.sleep(self._times.lease.total_seconds() / 3)
             try:
-                await self._store.renew_jobs(tuple(self._in_hand), self._clock.now() + self._times.lease)
+                await self._store.jobs.renew(tuple(self._in_hand), self._clock.now() + self._times.lease)
             except Exception:
                 log.exception("leases_not_kept")
 
@@ -182,7 +190,7 @@ class Jobs:
         try:
             async with self._crew(job.account).turn:
                 if self.looks.is_draining:
-                    await self._store.watch_on([job])  # as due as it was: the next start looks
+                    await self._store.jobs.watch_on([job])  # as due as it was: the next start looks
                 else:
                     await self._look_at(job, request)
         finally:
@@ -206,7 +214,7 @@ class Jobs:
             log.exception("look_broke", request_id=request.id, account=account.name)
             found = _Broke()
         if (later := await self._take(job, request, action, found, self._chance())) is not None:
-            await self._store.keep_watching(later, None, self._clock.now())
+            await self._store.jobs.keep_watching(later, None, self._clock.now())
 
     async def _opened(self, job: Job, request: Request) -> tuple[Action, Account] | None:
         """What was asked, and of whom. None where this version cannot tell: then a person is asked."""
@@ -214,7 +222,7 @@ class Jobs:
             return self._requests.action_of(request), self._requests.account_named(request.account)
         except Sorry as sorry:
             outcome = Unknown(summary=sorry.sentence, evidence="Postroom cannot look for itself.", ref=_handle(job))
-            await self._requests.ask_person(request, outcome, "stuck")
+            await self._settling.ask_person(request, outcome, "stuck")
             return None
 
     # Many at once.
@@ -236,7 +244,7 @@ class Jobs:
         """Claim the others that are due, or nearly."""
         while len(batch.waiting) < MOST_TOGETHER:
             now = self._clock.now()
-            alike = await self._store.claim_jobs_alike(
+            alike = await self._store.jobs.claim_alike(
                 *key,
                 due_before=now + self._times.max_poll / NEARLY_DUE,
                 now=now,
@@ -282,7 +290,7 @@ class Jobs:
         for start in range(0, len(answered), SLICE):
             taken = await asyncio.gather(*(self._take(*of, one, chance) for of, one in answered[start : start + SLICE]))
             if watched := [later for later in taken if later is not None]:
-                await self._store.watch_on(watched)
+                await self._store.jobs.watch_on(watched)
 
     # What was found.
 
@@ -309,14 +317,14 @@ class Jobs:
                 said = _not_seen_because(found)
                 return await self._look_later(job, request, None, chance, evidence=said, asked_to_wait=asked)
             case Later():
-                await self._requests.postpone(request, action, found, expect=[RequestState.UNKNOWN])
+                await self._outcomes.postpone(request, action, found, expect=[RequestState.UNKNOWN])
             case Done() | Failed():
                 expect = [RequestState.WORKING, RequestState.UNKNOWN]
-                ended = await self._requests.conclude(request, found, expect=expect)
+                ended = await self._outcomes.conclude(request, found, expect=expect)
                 if ended and isinstance(found, Done) and job.kind is JobKind.POLL:
                     await self._learn(job, request)
             case Pending() if job.kind is JobKind.RECONCILE:
-                await self._requests.conclude(request, found, expect=[RequestState.UNKNOWN])
+                await self._outcomes.conclude(request, found, expect=[RequestState.UNKNOWN])
             case Pending():
                 job = replace(job, ref=found.ref)
                 return await self._look_later(job, request, found, chance, evidence=found.progress)
@@ -360,7 +368,7 @@ class Jobs:
         shown = None if seen is None else seen.model_dump(mode="json")
         if shown is None or shown == request.outcome:
             return later
-        if await self._store.keep_watching(later, shown, now) is not None:
+        if await self._store.jobs.keep_watching(later, shown, now) is not None:
             self._changed("outbox")
         return None
 
@@ -373,10 +381,10 @@ class Jobs:
             watched = span(self._clock.now() - job.started_at)
             summary = f"The provider has not finished after {watched}, so Postroom no longer asks it by itself."
             outcome = Unknown(summary=summary, evidence=evidence, items=items, ref=_handle(job))
-            await self._requests.ask_person(request, outcome, "stuck")
+            await self._settling.ask_person(request, outcome, "stuck")
         else:
             summary = "Postroom looked at the provider and cannot tell whether this happened."
-            await self._requests.ask_person(request, Unknown(summary=summary, evidence=evidence, items=items), "asks")
+            await self._settling.ask_person(request, Unknown(summary=summary, evidence=evidence, items=items), "asks")
 
     # How long it usually takes.
 
@@ -391,7 +399,7 @@ class Jobs:
         known = self._usual if self._usual is not None else {}
         before = known.get(key) or UsualTime(*key, seen=0, mean=0.0, spread=0.0)
         known[key] = learnt(before, self._clock.now() - job.started_at)
-        await self._store.note_usual_time(known[key])
+        await self._store.jobs.note_usual_time(known[key])
 
 
 def _not_seen_because(error: ProviderError) -> str:

@@ -37,6 +37,10 @@ _OWN_HANDED_OVER = (
     "Nothing was changed."
 )
 _NOT_AMONG = "You are not among the people who may decide this. Nothing was changed."
+_ENOUGH = (
+    "Enough of those among whom you are have said yes already; it waits for an owner of the budget that it goes over. "
+    "Nothing was changed."
+)
 _VOTED = "You have already approved this; it waits for somebody else. Nothing was changed."
 _VOTED_FOR = (
     "Whoever handed their decisions over to you has already approved this; it waits for somebody else. "
@@ -53,7 +57,8 @@ class Terms:
 
     `needs` different people of the `approvers` must say yes. `ping` get a card of their own and are mentioned; the
     others merely may. Below `auto_below`, in the rule's currency, nobody is asked. `expires_after` None: it waits for
-    ever. `remind_after` are ages, rising. Once it was taken to `escalate_to`, they may decide as well.
+    ever. `remind_after` are ages, rising. Once it was taken to `escalate_to`, they may decide as well. `owners`: one of
+    each of these has to be among those who say yes, for it goes over a budget of theirs.
     """
 
     approvers: tuple[str, ...]
@@ -65,6 +70,7 @@ class Terms:
     remind_after: tuple[timedelta, ...] = ()
     escalate_to: tuple[str, ...] = ()
     escalate_after: timedelta | None = None
+    owners: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.needs < 1:
@@ -72,7 +78,7 @@ class Terms:
 
     def deciders(self, escalated: bool) -> tuple[str, ...]:
         """Users and groups who may decide now, each once."""
-        return tuple(dict.fromkeys((*self.approvers, *(self.escalate_to if escalated else ()))))
+        return _each_once(self.approvers, self.escalate_to if escalated else (), *self.owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,13 @@ class Policy:
     quiet: Mapping[str, QuietHours] = field(default_factory=dict[str, QuietHours])
     hash: str = ""
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether a user group may decide anything."""
+        terms = [self.default, *(one.terms for one in self.rules)]
+        named = [who for one in terms for who in one.deciders(escalated=True)]
+        return any(map(is_group, [*named, *(owner for one in self.budgets for owner in one.owners)]))
+
     def groups(self) -> frozenset[str]:
         """The user groups on which it depends which rule and which budgets a requester meets: look them up first."""
         named = {who for one in self.rules for who in one.conditions.requesters} | {one.team for one in self.budgets}
@@ -172,6 +185,15 @@ class Policy:
 
 
 # What becomes of one request.
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`needs` different people of the `named` have to say yes; because of a `budget` that they own, or by a rule."""
+
+    named: tuple[str, ...]
+    needs: int = 1
+    budget: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +219,10 @@ class Ruling:
     """The terms that one request was given, kept with it: a change of the settings does not reach back.
 
     `rule` is empty where none matched. `why` are plain sentences. `auto`: nobody has to be asked. `groups` are those of
-    the requester that were looked at; `over` names the budgets whose owners decide because it goes over them. With
-    `stands_in` others may decide as well as long as its own people cannot. `short` is why there are too few, as it was
-    said last.
+    the requester that were looked at; `over` names the budgets whose owners decide as well because it goes over them,
+    in the order of the terms' `owners`. With `stands_in` others may decide as well as long as its own people cannot:
+    those in the parts of these budgets, `instead_of` (the rule's own part is ""; none: in that alone), and in no other.
+    `short` is why there are too few, as it was said last.
     """
 
     rule: str
@@ -210,6 +233,15 @@ class Ruling:
     over: tuple[str, ...] = ()
     stands_in: bool = False
     short: str = ""
+    instead_of: tuple[str, ...] = ()
+
+    def parts(self, escalated: bool) -> tuple[Part, ...]:
+        """What has to be met, all of it, for a yes; one person may count in several."""
+        also = self.terms.escalate_to if escalated else ()
+        where = self.instead_of or ("",)
+        own = Part(_each_once(self.terms.approvers, also if "" in where else ()), self.terms.needs)
+        owners = zip(self.over, self.terms.owners, strict=False)  # rulings of earlier versions have no owners apart
+        return (own, *(Part(_each_once(named, also if one in where else ()), 1, one) for one, named in owners))
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON; amounts are text, spans ISO 8601."""
@@ -282,6 +314,10 @@ def rule(policy: Policy, c: Circumstances) -> Ruling:
     below = _amount(terms.auto_below, matched.conditions.currency or c.currency)
     why = [begins, f"It costs less than {below}, so nobody has to be asked."]
     return Ruling(matched.name, tuple(why), True, terms, groups)
+
+
+def _each_once(*named: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for some in named for one in some))
 
 
 def is_stricter(ruling: Ruling, than: Ruling) -> bool:
@@ -391,25 +427,28 @@ def period_of(budget: Budget, now: datetime) -> str:
 
 
 def owner_ruling(ruling: Ruling, budgets: Sequence[Budget]) -> Ruling:
-    """What holds instead, when `budgets` would be overdrawn and their owners may allow it: the owners decide.
+    """What holds when `budgets` would be overdrawn and their owners may allow it: one of each has to say yes as well.
 
-    As many people as before have to say yes, none of them the requester, and nobody else by escalation: whoever owns a
-    budget is asked, not gone round.
+    The requester is none of them, and nobody is by escalation: whoever owns a budget is asked, not gone round. Where
+    nobody else would have been asked, the owners alone decide.
     """
-    owners = tuple(dict.fromkeys(owner for one in budgets for owner in one.owners))
+    owners = tuple(one.owners for one in budgets)
     terms = replace(
         ruling.terms,
-        approvers=owners,
-        ping=owners,
+        approvers=_each_once(*owners) if ruling.auto else ruling.terms.approvers,
+        needs=1 if ruling.auto else ruling.terms.needs,
+        ping=_each_once(() if ruling.auto else ruling.terms.ping, *owners),
         requester_may=False,
         auto_below=None,
         escalate_to=(),
         escalate_after=None,
+        owners=owners,
     )
-    named = " and ".join(f"“{one.name}”" for one in budgets)
-    over = f"It goes over the budget {named}, so the owners of that decide."
+    told = tuple(
+        f"It goes over the budget “{one.name}”, so {_or(one.owners)} has to say yes as well." for one in budgets
+    )
     names = tuple(one.name for one in budgets)
-    return replace(ruling, auto=False, terms=terms, why=(*ruling.why, over, _who_decides(terms)), over=names)
+    return replace(ruling, auto=False, terms=terms, why=(*ruling.why, *told), over=names)
 
 
 # Who may decide.
@@ -433,26 +472,31 @@ def right_of(
     requester: str,
     ruling: Ruling,
     entitled: frozenset[str],
+    wanted: frozenset[str] | None = None,
     delegations: Sequence[Delegation] = (),
     voted: Collection[str] = (),
 ) -> str | Refusal:
     """For whom `by` decides: themselves, or somebody entitled who handed their decisions over to them.
 
-    `entitled` are the people that the ruling's terms name, as of now; `delegations` those in force. `voted` is everyone
-    who has said yes and everyone for whom it was said, so that one person never counts twice, in whatever role. The
-    requester decides only where the ruling says so, and by nobody in their place.
+    `entitled` are the people that the ruling's terms name, as of now, and `wanted` those of them whose yes is still
+    missing (None: all); `delegations` those in force. `voted` is everyone who has said yes and everyone for whom it was
+    said, so that one person never counts twice, in whatever role. The requester decides only where the ruling says so,
+    and by nobody in their place.
     """
+    wanted = entitled if wanted is None else wanted
     if by == requester and not ruling.terms.requester_may:
         return Refusal(_OWN)
     if by in voted:
         return Refusal(_VOTED)
-    if by in entitled:
+    if by in wanted:
         return by
     handed = [one.principal for one in delegations if one.delegate == by and one.principal in entitled]
     others = [one for one in handed if one != requester]
     left = [one for one in others if one not in voted]
-    if left:
-        return left[0]
+    if missing := [one for one in left if one in wanted]:
+        return missing[0]
+    if by in entitled or left:
+        return Refusal(_ENOUGH)
     if others:
         return Refusal(_VOTED_FOR)
     return Refusal(_OWN_HANDED_OVER if handed else _NOT_AMONG)
@@ -473,28 +517,62 @@ def void_votes(
     ]
 
 
-def shortage(ruling: Ruling, requester: str, entitled: frozenset[str]) -> str | None:
-    """Why the people that the terms name can never be enough, as a sentence; None while they can."""
-    can = len(entitled if ruling.terms.requester_may else entitled - {requester})
-    if can >= ruling.terms.needs:
-        return None
-    if ruling.terms.needs == 1:
-        return "There is nobody who may decide this."
-    return f"This needs {ruling.terms.needs} different people, and there {_are(can)} who may decide it."
+def missing(parts: Sequence[Part], people: Sequence[frozenset[str]], said_yes: Collection[str]) -> list[Part]:
+    """The parts that are not met yet, each with how many more it needs. `people` are those of each part, as of now.
+
+    `said_yes` are those whose right was used for a yes.
+    """
+    lacks = [one.needs - len(able.intersection(said_yes)) for one, able in zip(parts, people, strict=True)]
+    return [replace(one, needs=more) for one, more in zip(parts, lacks, strict=True) if more > 0]
 
 
-def with_stand_ins(ruling: Ruling, instead: tuple[str, ...]) -> Ruling:
-    """Too few of those whom a ruling names can decide: `instead` may as well, for as long as that is so."""
-    named = "who own the budget" if ruling.over else "whom the rule names"
-    why = (*ruling.why, f"The people {named} cannot decide it, so {_or(instead)} may as well.")
-    return replace(ruling, why=why, terms=replace(ruling.terms, escalate_to=instead), stands_in=True)
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """There can never be enough people for a part of what is needed; `why` is a sentence."""
+
+    part: Part
+    why: str
+
+
+def shortages(
+    ruling: Ruling, requester: str, parts: Sequence[Part], people: Sequence[frozenset[str]]
+) -> list[Shortage]:
+    """What the people that a ruling names can never be enough for; nothing while they can.
+
+    `people` are those of each of the `parts`, as of now.
+    """
+    short: list[Shortage] = []
+    for part, able in zip(parts, people, strict=True):
+        can = len(able if ruling.terms.requester_may else able - {requester})
+        if can >= part.needs:
+            continue
+        why = f"This needs {part.needs} different people, and there {_are(can)} who may decide it."
+        if part.budget:
+            why = f"There is nobody who may decide about more than the budget “{part.budget}” has."
+        elif part.needs == 1:
+            why = "There is nobody who may decide this."
+        short.append(Shortage(part, why))
+    return short
+
+
+def with_stand_ins(ruling: Ruling, instead: tuple[str, ...], parts: Sequence[Part]) -> Ruling:
+    """Too few of those whom a ruling names for these `parts` can decide: `instead` may, for as long as that is so.
+
+    In those parts alone: whose word is still to be had is not gone round.
+    """
+    whose = [f"the owners of the budget “{one.budget}”" if one.budget else "those who decide by it" for one in parts]
+    why = (*ruling.why, f"Too few of {' and '.join(whose)} can say so now, so {_or(instead)} may in their place.")
+    budgets = tuple(one.budget for one in parts)
+    terms = replace(ruling.terms, escalate_to=instead)
+    return replace(ruling, why=why, terms=terms, stands_in=True, instead_of=budgets)
 
 
 def own_people_again(ruling: Ruling) -> Ruling:
     """What `with_stand_ins` was made of; any other ruling as it is."""
     if not ruling.stands_in:
         return ruling
-    return replace(ruling, why=ruling.why[:-1], terms=replace(ruling.terms, escalate_to=()), stands_in=False)
+    terms = replace(ruling.terms, escalate_to=())
+    return replace(ruling, why=ruling.why[:-1], terms=terms, stands_in=False, instead_of=())
 
 
 def _are(number: int) -> str:

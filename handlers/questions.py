@@ -7,6 +7,7 @@ as if it had never been: a refusal would tell that it is there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from handlers.policy import Budget, Ruling, explain, period_of, rule
 from handlers.requests import Asker, Requests, Sorry
+from handlers.rulings import circumstances
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Clock
 from providers.fields import parse_address, parse_domain
@@ -74,7 +76,7 @@ class Questions:
     async def named(self, said: str, by: Asker) -> Request:
         """The request that was named, with or without `req_`; without a name `by`'s own newest. Raises Sorry."""
         if not said:
-            mine = await self._store.requests_of(by.user, 1)
+            mine = await self._store.requests.of(by.user, 1)
             if not mine:
                 raise Sorry("You have not asked for anything yet. Name a request by the id on its card.")
             return mine[0]
@@ -85,24 +87,50 @@ class Questions:
 
     async def _found(self, said: str) -> Request | None:
         bare = said.strip("`").lower()
-        found = await self._store.request(bare if bare.startswith("req_") else f"req_{bare}")
+        found = await self._store.requests.get(bare if bare.startswith("req_") else f"req_{bare}")
         return None if found is None or found.state is RequestState.DRAFT else found
 
     async def may_know(self, request: Request, by: Asker) -> bool:
         """Whether all about a request may be shown to `by`, where they are. Raises Sorry when Slack does not say."""
-        if by.user in (request.requester, request.decided_by) or by.channel in (request.channel, self._policy.channel):
-            return True
+        return bool(await self.known([request], by))
+
+    async def known(self, requests: Sequence[Request], by: Asker) -> list[Request]:
+        """Those of these requests all about which may be shown to `by`, where they are.
+
+        Raises Sorry when Slack does not say. Whatever several of them depend on is asked once.
+        """
+        others = [one for one in requests if not self._is_near(one, by)]
+        if not others:
+            return list(requests)
         try:
-            who = self._requests.who
-            if not await who.is_active(by.user):
-                return False
-            named = self._requests.ruling_of(request).terms.deciders(escalated=True)
-            right = await who.among((*named, *self._policy.default.approvers, *self._policy.break_glass))
-            handed = await self._store.look(lambda books: books.handed_to(by.user, self._clock.now()))
-            principals = await who.active(one.principal for one in handed)
-            return bool(right & {by.user, *principals}) or await who.is_open(request.channel)
+            may = await self._may_know(others, by.user)
         except DirectoryUnavailable as error:
             raise Sorry(_SILENT) from error
+        hidden = {one.id for one in others if not may[self._concerned(one), one.channel]}
+        return [one for one in requests if one.id not in hidden]
+
+    def _is_near(self, request: Request, by: Asker) -> bool:
+        """Whether it is theirs, or they stand where it was asked or where its card is."""
+        is_there = by.channel != "" and by.channel in (request.channel, self._policy.channel)
+        return is_there or by.user in (request.requester, request.decided_by)
+
+    def _concerned(self, request: Request) -> tuple[str, ...]:
+        """The people and groups who may know about a request because they may decide about it."""
+        named = self._requests.ruling_of(request).terms.deciders(escalated=True)
+        return (*named, *self._policy.default.approvers, *self._policy.break_glass)
+
+    async def _may_know(self, requests: Sequence[Request], by: str) -> dict[tuple[tuple[str, ...], str], bool]:
+        """Whether somebody may know what concerns these people and was asked in this channel, for each such pair."""
+        pairs = {(self._concerned(one), one.channel) for one in requests}
+        who = self._requests.who
+        if not await who.is_active(by):
+            return dict.fromkeys(pairs, False)
+        handed = await self._store.look(lambda books: books.handed_to(by, self._clock.now()))
+        own = {by, *await who.active(one.principal for one in handed)}
+        decides = {named: bool(own & await who.among(named)) for named in {named for named, _ in pairs}}
+        channels = list({channel for named, channel in pairs if not decides[named]})
+        is_open = dict(zip(channels, await asyncio.gather(*map(who.is_open, channels)), strict=True))
+        return {(named, channel): decides[named] or is_open[channel] for named, channel in pairs}
 
     async def standing(self, request: Request) -> Standing:
         """Which rule holds, who decides, who has, until when, and what it counts against. Raises Sorry."""
@@ -112,7 +140,7 @@ class Questions:
             entitled = await self._requests.who.able(ruling.terms.deciders(request.escalated))
         except DirectoryUnavailable as error:
             raise Sorry(_SILENT) from error
-        away = [one for one in await self._store.delegations(self._clock.now()) if one.principal in entitled]
+        away = [one for one in await self._store.delegations.in_force(self._clock.now()) if one.principal in entitled]
         votes = await self._store.look(lambda books: books.votes(request.id, request.fingerprint))
         terms = ruling.terms
         escalate_after = terms.escalate_after if terms.escalate_to and not request.escalated else None
@@ -125,7 +153,7 @@ class Questions:
             votes=votes,
             expires=None if terms.expires_after is None else since + terms.expires_after,
             escalates=None if escalate_after is None else since + escalate_after,
-            held=await self._store.held_by(request.id),
+            held=await self._store.requests.held_by(request.id),
         )
 
     def _passed_over(self, request: Request, ruling: Ruling) -> Sequence[str]:
@@ -135,7 +163,7 @@ class Questions:
         except Sorry:
             return ()
         quote = self._requests.quote_of(request)
-        seen = self._requests.circumstances(request, action, quote, frozenset(ruling.groups))
+        seen = circumstances(request, action, quote, frozenset(ruling.groups))
         ruled = rule(self._policy, seen)
         return explain(self._policy, seen)[: -len(ruled.why)] if ruled.rule == ruling.rule else ()
 
@@ -144,12 +172,12 @@ class Questions:
     async def about(self, said: str, by: Asker) -> list[Request]:
         """The requests about a domain, an address, or the one request that was named, newest first. Raises Sorry."""
         found = await self._found(said)
-        requests = [found] if found else await self._store.requests_about(_subject(said), MOST_ABOUT)
-        return [one for one in requests if await self.may_know(one, by)]
+        requests = [found] if found else await self._store.requests.about(_subject(said), MOST_ABOUT)
+        return await self.known(requests, by)
 
     async def facts(self, request: Request) -> list[AuditEntry]:
         """All that happened to a request, the oldest first."""
-        return await self._store.history(request.id)
+        return await self._store.facts.of(request.id)
 
     # Money.
 

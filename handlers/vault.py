@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from providers.action import Action
+from providers.action import WITHHELD, Action
+
+SECRET_LOST = "Postroom never stores a password or a key, and it was restarted after you typed it. {so}"  # noqa: S105
+"""What whoever asked is told when it was."""
 
 
 class Vault:
@@ -21,7 +24,8 @@ class Vault:
     def keep(self, request_id: str, action: Action) -> None:
         """Keep the secrets of what was typed last for this request; those of before are forgotten."""
         self.drop(request_id)
-        if secrets := action.secrets():
+        given = action.secrets().items()
+        if secrets := {field: value for field, value in given if value.get_secret_value() != WITHHELD}:
             self._kept[request_id] = secrets
 
     def drop(self, request_id: str) -> None:

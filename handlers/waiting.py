@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from handlers.policy import (
+    Part,
     Ruling,
+    Shortage,
     own_people_again,
-    shortage,
+    shortages,
     void_votes,
     wanted_now,
     when_to_attend,
     with_stand_ins,
 )
 from handlers.requests import POSTROOM, Requests, Sorry, note
+from handlers.rulings import Rulings, circumstances
+from handlers.settling import Settling
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Clock
 from storage.books import Books
-from storage.records import Fact, MessageKind, NewMessage, Request, Reservation, Vote
-from storage.store import Store, Telling
+from storage.records import Asked, Fact, MessageKind, NewMessage, Request, RequestState, Telling, Vote
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -44,18 +49,20 @@ class _News:
 class Waiting:
     """Looks after requests that wait for a decision; the store says which want something now."""
 
-    def __init__(self, store: Store, requests: Requests, clock: Clock) -> None:
+    def __init__(self, store: Store, requests: Requests, rulings: Rulings, settling: Settling, clock: Clock) -> None:
         self._store = store
         self._requests = requests
+        self._rulings = rulings
+        self._settling = settling
         self._who = requests.who
         self._policy = requests.policy
         self._clock = clock
 
     async def attend(self) -> datetime | None:
         """Do what is wanted now; returns when the next request wants something (None: none does)."""
-        for request in await self._store.to_attend(self._clock.now()):
+        for request in await self._store.waiting.due(self._clock.now()):
             try:
-                await (self._requests.remind_to_settle if request.asks_person else self._attend)(request)
+                await (self._settling.remind if request.asks_person else self._attend)(request)
             except DirectoryUnavailable as error:
                 log.info("not_attended", request_id=request.id, why=str(error))
                 await self._postpone(request)
@@ -63,11 +70,11 @@ class Waiting:
                 # One that cannot be looked after must not keep back the others.
                 log.exception("attending_broke", request_id=request.id)
                 await self._postpone(request)
-        return await self._store.next_to_attend()
+        return await self._store.waiting.next_due()
 
     async def _postpone(self, request: Request) -> None:
         now = self._clock.now()
-        await self._store.attended(
+        await self._store.waiting.attended(
             request, attend_at=now + AGAIN, announced=request.announced, reminded=request.reminded,
             escalated=request.escalated, telling=None, ruling=None, now=now,
         )  # fmt: skip
@@ -95,7 +102,7 @@ class Waiting:
             news.facts["void"] = void
         then = when_to_attend(ruling, since=since, now=now, reminded=wanted.reminded, escalated=escalated, quiet=quiet)
         again = now + (LOOKS_AGAIN_IF_SHORT if ruling.short or ruling.stands_in else LOOKS_AGAIN)
-        attended = await self._store.attended(
+        attended = await self._store.waiting.attended(
             request, attend_at=again if then is None else min(then, again), announced=True, reminded=wanted.reminded,
             escalated=escalated, void=void, now=now,
             telling=Telling(Fact(POSTROOM, "attended", news.facts), news.messages) if news.facts else None,
@@ -111,40 +118,47 @@ class Waiting:
 
         `is_time`: nobody has decided for so long that it is to be escalated.
         """
-        escalated = request.escalated
-        own = await self._who.able(ruling.terms.approvers)
-        if ruling.stands_in and shortage(ruling, request.requester, own) is None:
-            ruling, escalated = own_people_again(ruling), False
-            news.messages.append(note(request, "enough_again", who=list(ruling.terms.approvers), alone=True))
-            news.facts["own_again"] = list(ruling.terms.approvers)
-        entitled = await self._who.able(ruling.terms.deciders(escalated))
-        short = shortage(ruling, request.requester, entitled)
+        own, stood_for = own_people_again(ruling), ruling.instead_of or ("",) * ruling.stands_in
+        escalated = request.escalated and not ruling.stands_in
+        short = await self._shortages(request, own, escalated)
+        back = [part for part in own.parts(False) if part.budget in stood_for and part not in _parts(short)]
+        if back:
+            who = list(dict.fromkeys(one for part in back for one in part.named))
+            news.messages.append(note(request, "enough_again", who=who, alone=True))
+            news.facts["own_again"] = who
         if not request.announced and (cards := await self._cards_for(ruling.terms.ping, request)):
             news.messages.extend(cards)
             news.facts["announced"] = [one.channel for one in cards]
-        if short is not None and not escalated:
-            ruling = self._with_somebody(ruling)
-        if (is_time or short is not None) and ruling.terms.escalate_to and not escalated:
-            escalated = True
+        ruling = own if escalated else self._with_somebody(own, _parts(short))
+        is_new = not (request.escalated and ruling.stands_in and set(ruling.instead_of) <= set(stood_for))
+        if (is_time or short) and ruling.terms.escalate_to and not escalated and is_new:
             news.facts["escalated"] = list(ruling.terms.escalate_to)
-            if short is not None:
-                news.facts["short"] = short
+            why = next((one.why for one in short if one.part.budget not in stood_for), None)
+            if why is not None:
+                news.facts["short"] = why
             also = await self._who.able(ruling.terms.escalate_to)
             if also - {request.requester}:  # nobody is told that they may decide where there is nobody
                 news.messages.extend(await self._cards_for(ruling.terms.escalate_to, request))
-                news.messages.append(note(request, "escalated", to=list(ruling.terms.escalate_to), short=short))
-            entitled |= also
-            short = shortage(ruling, request.requester, entitled)
-        if (short or "") != ruling.short:
-            if short is not None:
-                approvers = list(ruling.terms.approvers)
-                news.messages.append(note(request, "nobody_to_ask", short=short, approvers=approvers))
+                news.messages.append(note(request, "escalated", to=list(ruling.terms.escalate_to), short=why))
+            escalated = True
+        escalated = escalated or ruling.stands_in
+        short = await self._shortages(request, ruling, escalated)
+        why = next((one.why for one in short), "")
+        if why != ruling.short:
+            if short:
+                approvers = list(ruling.terms.deciders(False))
+                news.messages.append(note(request, "nobody_to_ask", short=why, approvers=approvers))
             elif "own_again" not in news.facts:
                 asked = ruling.terms.ping or ruling.terms.deciders(escalated)
                 news.messages.append(note(request, "enough_again", who=list(asked)))
-            news.facts["short"] = short or ""
-            ruling = replace(ruling, short=short or "")
-        return ruling, escalated, entitled
+            news.facts["short"] = why
+            ruling = replace(ruling, short=why)
+        return ruling, escalated, await self._who.able(ruling.terms.deciders(escalated))
+
+    async def _shortages(self, request: Request, ruling: Ruling, escalated: bool) -> list[Shortage]:
+        """What those who may act now can never be enough for; nothing while they can."""
+        parts = ruling.parts(escalated)
+        return shortages(ruling, request.requester, parts, [await self._who.able(part.named) for part in parts])
 
     async def _void(self, request: Request, ruling: Ruling, entitled: frozenset[str]) -> list[Vote]:
         """The votes on it that no longer count, because of who may decide it now."""
@@ -152,17 +166,22 @@ class Waiting:
         able = await self._who.active(who for one in votes for who in (one.voter, one.principal))
         return void_votes(votes, requester=request.requester, ruling=ruling, entitled=entitled, able=able)
 
-    def _with_somebody(self, ruling: Ruling) -> Ruling:
-        """Too few can decide: then those can as well to whom it is escalated, at the least the default approvers."""
-        default, named = self._policy.default, set(ruling.terms.approvers)
-        instead = next((ids for ids in (default.approvers, default.escalate_to) if set(ids) - named), ())
-        return ruling if ruling.terms.escalate_to or not instead else with_stand_ins(ruling, instead)
+    def _with_somebody(self, ruling: Ruling, parts: Sequence[Part]) -> Ruling:
+        """Too few are left for `parts`: then those may as well to whom it is escalated, or the default approvers."""
+        if ruling.terms.escalate_to or not parts:
+            return ruling
+        default = self._policy.default
+        others = [ids for ids in (default.approvers, default.escalate_to) if any(set(ids) - {*p.named} for p in parts)]
+        instead = next((ids for ids in others if all(set(ids) - {*p.named} for p in parts)), None)
+        if instead is None:
+            instead = tuple(dict.fromkeys(who for ids in others for who in ids))
+        return with_stand_ins(ruling, instead, parts) if instead else ruling
 
     async def _cards_for(self, named: Sequence[str], request: Request) -> list[NewMessage]:
         """A card in person for each of these, and for whoever decides in their place meanwhile."""
         people = await self._who.able(named)
         stand_ins = {
-            one.delegate for one in await self._store.delegations(self._clock.now()) if one.principal in people
+            one.delegate for one in await self._store.delegations.in_force(self._clock.now()) if one.principal in people
         }
         return [NewMessage(MessageKind.CARD, one) for one in sorted((people | stand_ins) - {request.requester})]
 
@@ -172,45 +191,40 @@ class Waiting:
         Raises DirectoryUnavailable when not all could be ruled; those that were stay so.
         """
         changed = 0
-        for request in await self._store.waiting():
+        for request in await self._store.waiting.all():
+            asking = partial(self._asked_anew, groups=await self._who.groups_of(request.requester))
             try:
-                ruling, reservations, held = await self._looked_at(request)
+                changed += await self._store.waiting.rule_anew(request.id, asking=asking, now=self._clock.now())
             except Sorry as sorry:
                 log.warning("not_ruled_anew", request_id=request.id, why=sorry.sentence)
-                continue
-            before = self._requests.ruling_of(request)
-            is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
-                (one.budget, one.period, one.amount) for one in held
-            }
-            if ruling.terms == own_people_again(before).terms and is_counted:
-                continue
-            # To whom it was taken already, it need not be taken again.
-            is_same = ruling.terms.escalate_to == before.terms.escalate_to
-            fact = Fact(POSTROOM, "ruled_anew", {"rule": ruling.rule, "before": before.rule})
-            await self._store.rule_anew(
-                request,
-                ruling.to_json(),
-                reservations,
-                escalated=request.escalated and is_same,
-                fact=fact,
-                now=self._clock.now(),
-            )
-            changed += 1
         return changed
 
-    async def _looked_at(self, request: Request) -> tuple[Ruling, list[Reservation], list[Reservation]]:
-        """What the rules say now about what was asked before, what it would set apart, and what it has.
+    def _asked_anew(self, request: Request, books: Books, *, groups: frozenset[str]) -> Asked | None:
+        """What the rules say now about what was asked before; None where that is as it was. Raises Sorry.
 
         Nothing that waits is approved by itself.
         """
-        action, quote = self._requests.action_of(request), self._requests.quote_of(request)
-        groups = await self._who.groups_of(request.requester)
-        seen = self._requests.circumstances(request, action, quote, groups)
+        quote = self._requests.quote_of(request)
+        seen = circumstances(request, self._requests.action_of(request), quote, groups)
         since = request.waiting_since or request.created_at
+        held, before = books.held(request.id), self._requests.ruling_of(request)
+        ruling, reservations = self._rulings.of(seen, quote, books, since, held=held, before=before)
+        is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
+            (one.budget, one.period, one.amount) for one in held
+        }
+        if ruling.terms == own_people_again(before).terms and is_counted:
+            return None
+        # To whom it was taken already, it need not be taken again.
+        is_same = ruling.terms.escalate_to == before.terms.escalate_to
+        return Asked(
+            RequestState.AWAITING,
+            Telling(Fact(POSTROOM, "ruled_anew", {"rule": ruling.rule, "before": before.rule})),
+            ruling=replace(ruling, auto=False).to_json(),
+            attend_at=self._clock.now(),
+            reservations=reservations,
+            escalated=request.escalated and is_same,
+        )
 
-        def look(books: Books) -> tuple[Ruling, list[Reservation], list[Reservation]]:
-            held = books.held(request.id)
-            return *self._requests.ruling(seen, quote, books, since, held=held, refuse=False), held
 
-        ruling, reservations, held = await self._store.look(look)
-        return replace(ruling, auto=False), reservations, held
+def _parts(short: Sequence[Shortage]) -> list[Part]:
+    return [one.part for one in short]

@@ -146,11 +146,6 @@ class Done(_Frozen):
     next_page: int | None = None
 
 
-def of_pages(page: int, next_page: int | None) -> str:
-    """`, page 2` behind what a listing counts, where it has several pages; nothing where one page shows all."""
-    return f", page {page}" if page > 1 or next_page is not None else ""
-
-
 class Pending(_Frozen):
     """Accepted; ask again with `ref`, which may change from poll to poll. `done` of `total` is progress, if known."""
 
@@ -209,6 +204,18 @@ class Later:
     left: Action | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What requests of the same command have to wait for one after the other, at one account.
+
+    Of those `about` the same thing one is taken `every` so often. `needed` is how many times this one has still to go.
+    """
+
+    about: str
+    every: timedelta
+    needed: int = 1
+
+
 WITHHELD = "**********"
 """What stands in the stored input for a secret that was given: that there was one, and nothing of it."""
 
@@ -244,6 +251,8 @@ class Action(BaseModel):
     """The provider's documented calls that it makes, or may have to: `POST /api/v1/domains/{domain_id}`."""
     deadline: ClassVar[timedelta | None] = None
     """How long it is watched before a person is asked what became of it; None: as long as the settings say."""
+    registers: ClassVar[bool] = False
+    """Whether what it buys are domains that it registers anew: for a year, and then they have to be renewed."""
 
     def __init_subclass__(
         cls,
@@ -312,6 +321,10 @@ class Action(BaseModel):
         For the latter the price itself decides: what is free runs when asked, anything else waits.
         """
         return cls.effect.needs_decision or (cls.effect is Effect.WRITE and cls.quote is not Action.quote)
+
+    def turn(self) -> Turn | None:
+        """Where the provider takes such requests only so often: what they wait for one after the other."""
+        return None
 
     # What people type.
 

@@ -8,17 +8,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, JsonValue, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 LONGEST_QUOTE = 300
 """Characters of a provider's own words that are passed on."""
 MOST_ODD_WORDS = 100
 """Words nobody has documented that are logged, once each; after that they pass in silence."""
 
+_WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0{1,9})?", re.ASCII)
 _HALF_A_CHARACTER = re.compile(
     r"""
       \\u[dD][89abAB][0-9a-fA-F]{2} (?! \\u[dD][c-fC-F] )     # a first half without a second
@@ -79,6 +90,57 @@ class Heard:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that was not an error. `body` may be None: the status was fine, and there was nothing, or nonsense."""
+
+    status: int
+    body: JsonValue = field(repr=False)
+
+
+class Shape(BaseModel):
+    """Base of what is read of answers: what is not named in it is not kept, and its errors show no values."""
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def text(value: Any) -> str:
+    """Text, also where it comes as a number; empty for what is neither."""
+    if type(value) is str:
+        return value
+    return str(value) if isinstance(value, int | float) else ""
+
+
+def whole(value: Any) -> int | None:
+    """A whole number out of 30, 30.0, "30" or " 30 "; None for all else, true and false included."""
+    if type(value) is int:
+        return value
+    if type(value) is str and len(value) < 19 and value.isascii() and value.isdigit():
+        return int(value)
+    if value is None or isinstance(value, bool):
+        return None
+    digits = str(value).strip()
+    return int(digits.partition(".")[0]) if _WHOLE.fullmatch(digits) else None
+
+
+def how_many(value: Any) -> int | None:
+    """A whole number of zero or more; None for all else."""
+    number = whole(value)
+    return number if number is not None and number >= 0 else None
+
+
+def secret(value: Any) -> SecretStr | None:
+    """A text that nobody may see; None for what is none."""
+    return SecretStr(value) if isinstance(value, str) and value else None
+
+
+Text = Annotated[str, BeforeValidator(text)]
+Name = Annotated[str, BeforeValidator(text), Field(min_length=1)]
+Number = Annotated[int | None, BeforeValidator(whole)]
+Count = Annotated[int | None, BeforeValidator(how_many)]
+Secret = Annotated[SecretStr | None, BeforeValidator(secret)]
+
+
 class Rows(tuple[_Any, ...]):
     """The rows of a listing that could be read, and how many could not."""
 
@@ -133,7 +195,7 @@ def read_json(text: str) -> JsonValue:
         if "\\u" in text and _HALF_A_CHARACTER.search(text):
             read = json.loads(json.dumps(read, ensure_ascii=False).encode(errors="replace"))
         if _may_have_unseen(text):
-            read = _seen(read)
+            read = seen(read)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return read
@@ -165,12 +227,14 @@ def _may_have_unseen(text: str) -> bool:
     return "\x7f" in text or (not text.isascii() and any(character in text for character in _UNSEEN_BEYOND_ASCII))
 
 
-def _seen(said: Any) -> Any:
+def seen(said: Any) -> Any:
+    """A text, or what holds texts, without the characters that nobody sees and those that turn the order of what people
+    read: with them a name could show itself as another one."""
     if isinstance(said, str):
         return said.translate(_UNSEEN)
     if isinstance(said, list):
-        return [_seen(inner) for inner in said]
-    return {_seen(name): _seen(inner) for name, inner in said.items()} if isinstance(said, dict) else said
+        return [seen(inner) for inner in said]
+    return {seen(name): seen(inner) for name, inner in said.items()} if isinstance(said, dict) else said
 
 
 def _readable(shape: type[_Row], rows: list[JsonValue]) -> Iterator[_Row]:

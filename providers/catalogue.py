@@ -6,16 +6,21 @@ import asyncio
 import difflib
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from importlib import import_module
 
 from providers.accounts import Account, AccountSettings, Clock, PriceList
-from providers.action import Action, choices_of
+from providers.action import Action, Effect, choices_of
 from providers.files import wanted_of
-from providers.instantly.provider import instantly
-from providers.mailapi.provider import mailapi
-from providers.mailin.provider import mailin
 from providers.provider import Provider
-from providers.scaledmail.provider import scaledmail
-from providers.smailor.provider import smailor
+
+PROVIDERS = (
+    "mailin",
+    "scaledmail",
+    "smailor",
+    "instantly",
+    "mailapi",
+)
+"""The folders of `providers/` that are providers of this version, in the order in which people see them."""
 
 NOUNS: Mapping[str, str] = {
     "domain": "Domains: buy, check and list them",
@@ -27,7 +32,7 @@ NOUNS: Mapping[str, str] = {
 }
 """What people can ask about, in the order of the help text. Each is a slash command of the manifest."""
 
-RESERVED_FIELDS = frozenset({"account", "reason"})
+RESERVED_FIELDS = frozenset({"account", "reason", "channel"})
 """Fields that every form has by itself, so no action may have one of that name."""
 
 
@@ -44,6 +49,8 @@ class Catalogue:
                 raise ValueError(
                     f"{action.__name__} has a field named {sorted(clash)[0]!r}, which every form has itself"
                 )
+            if action.effect in (Effect.READ, Effect.REVEAL) and any(map(wanted_of, action.model_fields.values())):
+                raise ValueError(f"{action.__name__} answers at once, so it cannot take a file")
             providers = self._by_command.setdefault(action.command, {})
             if action.provider in providers:
                 raise ValueError(f"{action.command!r} of {action.provider} is there twice")
@@ -78,10 +85,13 @@ class Catalogue:
             found += [one for one in possible if all(word in self._searched(one) for word in wanted)][:1]
         return found
 
-    def corrected(self, words: Sequence[str], providers: Collection[str] | None = None) -> list[str]:
+    def corrected(
+        self, words: Sequence[str], providers: Collection[str] | None = None, besides: Sequence[str] = ()
+    ) -> list[str]:
         """The words, lower case, with the nearest that some action has for each that none has.
 
-        Empty where a word is near nothing, and where each is known: then there is nothing to correct.
+        `besides` are other texts in small letters whose words are known too. Empty where a word is near nothing, and
+        where each is known: then there is nothing to correct.
         """
         possible = [
             one
@@ -89,10 +99,11 @@ class Catalogue:
             for one in variants.values()
             if providers is None or one.provider in providers
         ]
-        known = sorted({word for one in possible for word in re.findall(r"[a-z]{3,}", self._searched(one))})
+        texts = [*map(self._searched, possible), *besides]
+        known = sorted({word for text in texts for word in re.findall(r"[a-z]{3,}", text)})
         meant: list[str] = []
         for word in map(str.lower, words):
-            if self.search([word], providers):
+            if any(word in text for text in texts):
                 meant.append(word)
             elif close := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
                 meant += close
@@ -121,8 +132,13 @@ class Catalogue:
 
 
 def registered() -> tuple[Provider, ...]:
-    """Every provider of this version. A new one is a folder of its own and a line here."""
-    return (mailin(), scaledmail(), smailor(), instantly(), mailapi())
+    """Every provider of this version: what the `provider.py` in the folder of each says that it is."""
+    return tuple(_provider_in(folder) for folder in PROVIDERS)
+
+
+def _provider_in(folder: str) -> Provider:
+    made: Provider = import_module(f"providers.{folder}.provider").provider()
+    return made
 
 
 def built_in(providers: Sequence[Provider] | None = None) -> Catalogue:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any
 
 import idna
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from providers.action import WITHHELD
@@ -18,6 +20,18 @@ _SLACK_LINK = re.compile(r"<(?:https?://|mailto:)?([^<|>]*)(?:\|([^<>]*))?>")
 _LONGEST_SHOWN = 80
 LONGEST_NAME = 253
 """Characters of a domain name in DNS."""
+
+
+class Kind(StrEnum):
+    """What a field is about; it stands beside the validators in the field's type."""
+
+    DOMAIN = "domain"
+    ADDRESS = "address"
+
+
+def kind_of(field: FieldInfo) -> Kind | None:
+    """Whether domains or e-mail addresses are typed into this field; None for anything else."""
+    return next((one for one in field.metadata if isinstance(one, Kind)), None)
 
 
 def problem(sentence: str) -> PydanticCustomError:
@@ -68,7 +82,7 @@ def _is_international(label: str) -> bool:
 def split_list(value: Any) -> Any:
     """What was typed, cut into its pieces: lines, commas, semicolons and spaces all separate."""
     if isinstance(value, str):
-        return [piece for piece in re.split(r"[\s,;]+", value) if piece]
+        return value.replace(",", " ").replace(";", " ").split()
     return value
 
 
@@ -105,7 +119,9 @@ def _each(parse: Callable[[str], str], value: Any) -> Any:
     return parsed
 
 
-DomainName = Annotated[str, BeforeValidator(lambda value: parse_domain(value) if isinstance(value, str) else value)]
+DomainName = Annotated[
+    str, BeforeValidator(lambda value: parse_domain(value) if isinstance(value, str) else value), Kind.DOMAIN
+]
 """One domain name, ASCII, lower case."""
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+'&/=~-]{0,63}")
@@ -150,5 +166,7 @@ def parse_addresses(value: Any) -> Any:
     return _each(parse_address, value)
 
 
-EmailAddress = Annotated[str, BeforeValidator(lambda value: parse_address(value) if isinstance(value, str) else value)]
+EmailAddress = Annotated[
+    str, BeforeValidator(lambda value: parse_address(value) if isinstance(value, str) else value), Kind.ADDRESS
+]
 """One e-mail address."""

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from providers.answers import seen
 from providers.fields import is_plain_address, parse_address, parse_domain, problem
 from providers.xlsx import MOST_ROWS, TOO_MANY_ROWS, Unreadable, xlsx_rows
 
@@ -226,7 +227,7 @@ def _parse_name(text: str) -> str:
     """A name has letters; what a spreadsheet leaves of a formula (`=A1`, `#REF!`) is none."""
     if text[0] in "=#@" or _BINARY.search(text) or not any(letter.isalpha() for letter in text):
         raise problem("")
-    return text
+    return str(seen(text))
 
 
 _PARSED: Mapping[Column, Callable[[str], str]] = {"email": parse_address, "domain": parse_domain, "name": _parse_name}

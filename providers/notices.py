@@ -18,6 +18,8 @@ class NoticeKind(StrEnum):
     CREDITS = "credits"
     NAME_SERVERS = "name_servers"
     """A domain whose name servers are still to be set."""
+    RENEWALS = "renewals"
+    """Something that has to be paid for again soon. No provider tells: the house looks into its own books."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,43 @@
-"""What a provider is to the rest of the house: a name, the shape of its settings, how to connect, what can be asked."""
+"""What a provider is to the rest of the house: a name, the shape of its settings, a client, what can be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Action
+from providers.http import Transport, Watcher
 from providers.notices import Notices
+
+
+class Client:
+    """One account at a provider: what the house asks of it beside the provider's own endpoints."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self.clock = clock
+        self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} account={self._transport.account!r}>"
+
+    async def verify_credentials(self) -> None:
+        """Ask the provider for something harmless. Raises AuthExpired when it refuses this account."""
+        raise NotImplementedError
+
+    def resting_until(self) -> datetime | None:
+        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
+        return self._transport.resting_until()
+
+    def watch_calls(self, watcher: Watcher) -> None:
+        """Tell `watcher` of each try of a call from now on."""
+        self._transport.watcher = watcher
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
 
 
 class Connect(Protocol):
@@ -16,10 +45,7 @@ class Connect(Protocol):
 
     def __call__(
         self, name: str, settings: Any, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = ...
-    ) -> Any:
-        """The client: it has `clock`, `verify_credentials()`, `resting_until()`, `watch_calls()` and `aclose()` beside
-        its methods."""
-        ...
+    ) -> Client: ...
 
 
 @dataclass(frozen=True, slots=True)

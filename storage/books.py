@@ -13,8 +13,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from sqlite_utils import Database
 
-from storage.moments import as_text, as_time
-from storage.records import BudgetUse, Delegation, Reservation, Verdict, Vote
+from storage.moments import as_text, as_time, maybe_time
+from storage.records import BudgetUse, Delegation, Request, Reservation, Verdict, Vote
+from storage.rows import as_request, find_request
 
 _UNITS = Decimal(1_000_000)
 """Amounts are stored as whole millionths: sums are exact, and the database can add them up."""
@@ -59,6 +60,36 @@ class Books:
             )
             found |= {str(row["subject"]): str(row["id"]) for row in rows}
         return found
+
+    def turn(
+        self, about: str, *, account: str, command: str, since: datetime, but: str
+    ) -> tuple[datetime | None, list[Request]]:
+        """Of the requests that take turns at `about`, as their subjects name it: when one was last sent, if after
+        `since`, and those that are still to be sent, the oldest first. `but` is the one that is being looked at.
+
+        What a provider refused has taken nobody's turn.
+        """
+        whose = (
+            " WHERE subjects.subject = :about AND requests.account = :account AND requests.command = :command"
+            " AND requests.id <> :but"
+        )
+        asked = {"about": about.lower(), "account": account, "command": command, "but": but, "since": as_text(since)}
+        last = self._db.execute(
+            "SELECT MAX(intents.at) AS at FROM subjects JOIN requests ON requests.id = subjects.request_id"  # noqa: S608
+            f" JOIN intents ON intents.request_id = requests.id{whose}"
+            " AND requests.state NOT IN ('approved', 'failed') AND intents.at > :since",
+            asked,
+        ).fetchone()["at"]
+        waiting = self._db.execute(
+            "SELECT requests.* FROM subjects JOIN requests ON requests.id = subjects.request_id"  # noqa: S608 (ours)
+            f"{whose} AND requests.state = 'approved' ORDER BY requests.created_at",
+            asked,
+        )
+        return maybe_time(last), [as_request(row) for row in waiting]
+
+    def request(self, request_id: str) -> Request | None:
+        """A request by its id."""
+        return find_request(self._db, "SELECT * FROM requests WHERE id = ?", [request_id])
 
     def held(self, request_id: str) -> list[Reservation]:
         """What a request has reserved or spent of which budgets."""

@@ -8,23 +8,27 @@ it is, so that whoever takes it up again looks for it first.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import product
 
 from pydantic_core import from_json, to_json
 from sqlite_utils import Database
 
 from storage import audit
 from storage.moments import as_text, as_time
-from storage.records import Fact, Request, RequestState, new_id
+from storage.records import Fact, Json, Request, RequestState, new_id
+from storage.rows import as_request
 from storage.sqlite import SqliteDatabase
-from storage.store import as_request
 
 ENDED = (RequestState.SUCCEEDED, RequestState.FAILED, RequestState.DENIED, RequestState.EXPIRED, RequestState.CANCELLED)
 _SHOWN = (RequestState.SUCCEEDED, RequestState.FAILED)
 _HAS_ENDED = "state IN ('succeeded', 'failed', 'denied', 'expired', 'cancelled')"
+_NAMES_AT_ONCE = 500
+SETTLED_WITHIN = timedelta(days=31)
+"""What was sent is looked for as far as this behind its time: so long it may take until it has ended."""
 _NEVER = "0001-01-01T00:00:00.000000+00:00"
 
 
@@ -89,6 +93,16 @@ class Happened:
     waiting: Listing
     stuck: Listing
     ended: Mapping[RequestState, Listing]
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """Of a request that bought something: what came of it, when it was sent, and when it had ended."""
+
+    account: str
+    outcome: Json
+    sent_at: datetime
+    ended_at: datetime
 
 
 class DigestBooks:
@@ -226,6 +240,55 @@ class DigestBooks:
         What has ended did so after `since` and not after `until`.
         """
         return await self._database.read(lambda db: happened(db, channel, since=since, until=until, most=most))
+
+    async def bought(
+        self, commands: Sequence[str], channel: str, spans: Sequence[tuple[datetime, datetime]], most: int
+    ) -> list[Bought]:
+        """What was asked with one of `commands` in a channel (empty: anywhere), sent within one of `spans`, and has
+        ended. Of each command and span at most `most`, the oldest."""
+        return await self._database.read(lambda db: bought(db, commands, channel, spans, most))
+
+    async def last_about(self, names: Iterable[str], commands: Sequence[str]) -> dict[str, datetime]:
+        """When one of `commands` last came off for each of these names; those for which none did are missing."""
+        return await self._database.read(lambda db: last_about(db, names, commands))
+
+
+def bought(
+    db: Database, commands: Sequence[str], channel: str, spans: Sequence[tuple[datetime, datetime]], most: int
+) -> list[Bought]:
+    """See `DigestBooks.bought`."""
+    here = "AND channel = ? " if channel else ""
+    found: list[Bought] = []
+    for command, (first, last) in product(commands, spans):
+        rows = db.execute(
+            "SELECT account, outcome, updated_at,"  # noqa: S608 (ours)
+            " COALESCE((SELECT MIN(at) FROM intents WHERE request_id = requests.id), updated_at) AS sent_at"
+            " FROM requests INDEXED BY requests_bought WHERE state IN ('succeeded', 'failed') AND command = ?"
+            f" AND updated_at >= ? AND updated_at < ? {here}ORDER BY updated_at LIMIT ?",
+            [command, as_text(first), as_text(last + SETTLED_WITHIN), *([channel] if channel else []), most],
+        ).fetchall()
+        ended = (
+            Bought(str(account), from_json(outcome or "{}"), as_time(sent_at), as_time(ended_at))
+            for account, outcome, ended_at, sent_at in rows
+        )
+        found += [one for one in ended if first <= one.sent_at < last]
+    return found
+
+
+def last_about(db: Database, names: Iterable[str], commands: Sequence[str]) -> dict[str, datetime]:
+    """See `DigestBooks.last_about`."""
+    wanted, marks = list(dict.fromkeys(names)), ", ".join("?" * len(commands))
+    found: dict[str, datetime] = {}
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        some = wanted[start : start + _NAMES_AT_ONCE]
+        rows = db.execute(
+            "SELECT subject, MAX(updated_at) AS at FROM subjects JOIN requests ON requests.id = request_id"  # noqa: S608
+            f" WHERE subject IN ({', '.join('?' * len(some))}) AND state = 'succeeded' AND command IN ({marks})"
+            " GROUP BY subject",
+            [*some, *commands],
+        )
+        found |= {str(row["subject"]): as_time(row["at"]) for row in rows}
+    return found
 
 
 def happened(db: Database, channel: str, *, since: datetime, until: datetime, most: int) -> Happened:

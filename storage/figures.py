@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlite_utils import Database
@@ -52,7 +52,8 @@ class Watched:
 class Happened:
     """A kind of fact in the audit. `command` and `provider` are of the request it is about, empty where it is none.
 
-    `particular` is what a person answered who was asked (`settled`), and `1` for the yes that decided (`approved`).
+    `particular` is what a person answered who was asked (`settled`), and `1` for the yes that decided (`approved`) and
+    for what the rules let pass without one (`asked`).
     """
 
     what: str
@@ -91,14 +92,18 @@ class Figures:
             "SELECT COUNT(*), MIN(updated_at) FROM requests WHERE state = 'unknown' AND asks_person = 1"
         )
 
-    async def owed(self) -> Waiting:
-        """Messages that Slack has not got yet, or only as they were before."""
-        # A surface that was posted before is owed since its request last moved.
+    async def owed(self, now: datetime) -> Waiting:
+        """Messages and digests that Slack has not got yet, or only as they were before."""
+        # A surface that was posted before is owed since its request last moved. Digests of days before are not sent.
+        yesterday = (now - timedelta(days=2)).date().isoformat()
         return await self._waiting(
-            "SELECT (SELECT COUNT(*) FROM messages WHERE sent < wanted), MIN(since) FROM"
-            " (SELECT CASE WHEN m.sent = 0 THEN m.created_at ELSE r.updated_at END AS since"
+            "WITH digest (since) AS (SELECT claimed_at FROM digests_sent WHERE local_date >= ? AND state = 'owed'"
+            "  AND channel IN (SELECT channel FROM digests))"
+            " SELECT (SELECT COUNT(*) FROM messages WHERE sent < wanted) + (SELECT COUNT(*) FROM digest), MIN(since)"
+            " FROM (SELECT CASE WHEN m.sent = 0 THEN m.created_at ELSE r.updated_at END AS since"
             "  FROM (SELECT sent, created_at, request_id FROM messages WHERE sent < wanted ORDER BY lane, seq LIMIT ?)"
-            "  AS m JOIN requests AS r ON r.id = m.request_id)",
+            "  AS m JOIN requests AS r ON r.id = m.request_id UNION ALL SELECT since FROM digest)",
+            yesterday,
             OWED_LOOKED_AT,
         )
 
@@ -137,6 +142,8 @@ class Figures:
                 "SELECT a.what, COALESCE(r.provider, ''), COALESCE(r.command, ''), CASE a.what"
                 " WHEN 'settled' THEN json_extract(a.detail, '$.answer')"
                 " WHEN 'approved' THEN json_extract(a.detail, '$.given') >= json_extract(a.detail, '$.needs')"
+                "  AND json_extract(a.detail, '$.lacks') IS NULL"
+                " WHEN 'asked' THEN json_extract(a.detail, '$.auto')"
                 " END AS particular, COUNT(*)"
                 " FROM audit AS a LEFT JOIN requests AS r ON r.id = a.request_id"
                 " WHERE a.seq > ? AND a.seq <= ? GROUP BY 1, 2, 3, 4",
@@ -149,7 +156,7 @@ class Figures:
 
         return await self._ask(question)
 
-    async def _waiting(self, sql: str, *parameters: int) -> Waiting:
+    async def _waiting(self, sql: str, *parameters: int | str) -> Waiting:
         def question(db: Database) -> Waiting:
             count, oldest = db.execute(sql, parameters).fetchone()
             return Waiting(int(count), None if oldest is None else as_time(oldest))

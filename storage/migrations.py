@@ -53,6 +53,26 @@ def migrations() -> Migrations:
         for statement in _DIGESTS:
             db.execute(statement)
 
+    @steps()
+    def drafts_are_forgotten_without_looking_through_everything(db: Database) -> None:
+        for statement in _FORGETTING:
+            db.execute(statement)
+
+    @steps()
+    def requests_are_looked_through_by_time_and_by_who_decides(db: Database) -> None:
+        for statement in _LISTS:
+            db.execute(statement)
+
+    @steps()
+    def what_was_bought_when(db: Database) -> None:
+        db.execute(
+            "CREATE INDEX requests_bought ON requests (command, updated_at) WHERE state IN ('succeeded', 'failed')"
+        )
+
+    @steps()
+    def requests_whose_channel_is_chosen_in_the_form(db: Database) -> None:
+        db.execute("ALTER TABLE requests ADD COLUMN chooses_channel INTEGER NOT NULL DEFAULT 0")
+
     return steps
 
 
@@ -313,4 +333,30 @@ _DIGESTS = (
     # What has ended is in here once and for good: a request that is on its way costs nothing.
     "CREATE INDEX requests_ended ON requests (channel, state, updated_at)"
     " WHERE state IN ('succeeded', 'failed', 'denied', 'expired', 'cancelled')",
+)
+
+# Before SQLite deletes a draft, it looks whether anything refers to it: in each of these, through all rows there are.
+_FORGETTING = (
+    "CREATE INDEX intents_by_request ON intents (request_id)",
+    # Written with every request that is asked, so without an index more: a draft is in there never.
+    """
+    CREATE TABLE subjects_of_requests (
+        subject TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        PRIMARY KEY (subject, request_id)
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO subjects_of_requests SELECT subject, request_id FROM subjects",
+    "DROP TABLE subjects",
+    "ALTER TABLE subjects_of_requests RENAME TO subjects",
+)
+
+# Lists go along these, newest first. What waits is found by who decides it, whatever else waits.
+_LISTS = (
+    "CREATE INDEX requests_by_time ON requests (created_at) WHERE state <> 'draft'",
+    "CREATE INDEX requests_open ON requests (created_at)"
+    " WHERE state IN ('awaiting_approval', 'approved', 'executing', 'working', 'unknown')",
+    "CREATE INDEX requests_waiting_by_terms ON requests"
+    " (CASE WHEN json_valid(ruling) THEN json_extract(ruling, '$.terms') END, escalated, created_at)"
+    " WHERE state = 'awaiting_approval'",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -59,6 +59,7 @@ class Request:
 
     `ruling` says who must decide it, as handlers/policy.py has it. `attempt` counts how often a person has had it sent.
     Since `waiting_since` it waits for a decision; at `attend_at` somebody is to be reminded, or it expires.
+    `chooses_channel`: its form was opened from no channel, so it asks for one.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Request:
     announced: bool = False
     reminded: int = 0
     escalated: bool = False
+    chooses_channel: bool = False
 
 
 class Verdict(StrEnum):
@@ -223,6 +225,48 @@ class Fact:
     actor: str
     what: str
     detail: Json = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is written down together with a change: the audit's fact, and the messages that it causes.
+
+    `before` is what came about on the way to it: facts of their own, without messages.
+    """
+
+    fact: Fact
+    messages: Sequence[NewMessage] = ()
+    before: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What becomes of a request that is asked, or asked again: where it goes, who decides it, what it sets apart.
+
+    `ruling` is as handlers/policy.py has it. Of `subjects` it is about; until `not_before` nothing is sent, and if
+    `stop_until` is set it can be stopped until then. At `attend_at` somebody is to be reminded; `escalated`: those to
+    whom it is taken know of it already.
+    """
+
+    to: RequestState
+    telling: Telling
+    ruling: Json | None = None
+    attend_at: datetime | None = None
+    stop_until: datetime | None = None
+    reservations: Sequence[Reservation] = ()
+    subjects: Sequence[str] = ()
+    escalated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a request asks for, at which price, and the hash that votes are bound to. `out` is no longer part of it."""
+
+    given: Json
+    quote: Json | None
+    fingerprint: str
+    total: Decimal | None
+    out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

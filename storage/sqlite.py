@@ -30,6 +30,8 @@ BUSY_SECONDS = 10.0
 LARGEST_BATCH = 256
 """About how many changes go into one commit, so that the first in the queue never waits for a very long tail."""
 READERS = 2
+JOURNAL_KEPT = 64 * 2**20
+"""Bytes of the journal (the `-wal` file) that stay on the disk. While somebody reads for long it grows beyond that."""
 
 
 class StoreUnavailable(Exception):
@@ -184,6 +186,7 @@ def _connect(path: Path) -> Database:
     connection.row_factory = sqlite3.Row
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_KEPT}")
     connection.execute("PRAGMA foreign_keys = ON")
     return Database(connection)
 

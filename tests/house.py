@@ -119,7 +119,7 @@ class Story:
         return [reply.text for reply in self.house.slack.thread(self.channel, self.ts)[1:]]
 
     async def state(self) -> RequestState:
-        found = await self.house.inside.store.request(self.id)
+        found = await self.house.inside.store.requests.get(self.id)
         assert found is not None
         return found.state
 
@@ -173,10 +173,10 @@ class House:
         for _ in range(ROUNDS):
             await inside.background.settled()
             await inside.lookups.settled()
-            await inside.requests.settle_lapsed()
+            await inside.runs.settle_lapsed()
             await inside.waiting.attend()
-            await inside.requests.run_approved()
-            await inside.requests.executions.settled()
+            await inside.runs.run_approved()
+            await inside.runs.executions.settled()
             await inside.jobs.look()
             await inside.jobs.looks.settled()
             await inside.delivery.deliver()
@@ -200,12 +200,12 @@ class House:
 
     async def _next_due(self) -> datetime | None:
         inside, now = self.inside, self.clock.now()
-        moments = [await inside.delivery.next_due(), await inside.store.next_job_due()]
-        moments += [await inside.store.next_run_due(now), await inside.store.next_to_attend()]
+        moments = [await inside.delivery.next_due(), await inside.store.jobs.next_due()]
+        moments += [await inside.store.runs.next_due(now), await inside.store.waiting.next_due()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _is_busy(self) -> bool:
-        if await self.inside.store.accounts_with_approved(self.clock.now()):
+        if await self.inside.store.runs.accounts_ready(self.clock.now()):
             return True
         due = await self._next_due()
         return due is not None and due <= self.clock.now()
@@ -217,7 +217,7 @@ class House:
         self.settings = replace(self.settings, **changes)
         self._inside = await self._stack.enter_async_context(self._open(self.settings))
         await self._inside.take_up_settings()
-        await self._inside.asking.resume_checks(await self._inside.requests.resume_checks(self.clock.now()))
+        await self._inside.asking.resume_checks(await self._inside.drafts.resume_checks(self.clock.now()))
 
     async def stops(self) -> None:
         """The process is gone; what was not written down is forgotten."""
@@ -280,8 +280,8 @@ class House:
     async def story_of(self, who: Person) -> Story:
         """The newest request of a person, once everything owed to Slack for it is there."""
         await self.tick()
-        request = (await self.inside.store.requests_of(who.id, 1))[0]
-        messages = await self.inside.store.messages_of(request.id)
+        request = (await self.inside.store.requests.of(who.id, 1))[0]
+        messages = await self.inside.store.outbox.of(request.id)
         parent = next(message for message in messages if message.kind.value == "parent")
         return Story(self, request.id, parent.posted_in, parent.ts)
 

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from bot.sandbox.forms import Element, State, elements_in, typed_state
-from bot.sandbox.markup import as_escaped, as_typed
+from bot.sandbox.markup import as_escaped, as_sent
 from bot.sandbox.modal import Modal
 from bot.sandbox.model import Message, Standing, View
 from bot.sandbox.people import NotTaken, Person
@@ -124,6 +124,16 @@ async def _search(person: Person, body: Body) -> Answer:
     return {"options": [{"value": one["value"], "label": one["text"]["text"]} for one in options]}
 
 
+async def _shortcut(person: Person, body: Body) -> Answer:
+    """Starts a shortcut of the app, from anywhere or out of the menu of a message."""
+    message = _message(person, body["channel"], body["ts"]) if body.get("ts") else None
+    kind = "message" if message else "global"
+    if not any((one.kind, one.callback_id) == (kind, body["shortcut"]) for one in person.workspace.app.shortcuts):
+        raise Refused(GONE)
+    await _done(person.uses_shortcut(str(body["shortcut"]), on=message))
+    return {}
+
+
 async def _standing(person: Person, body: Body) -> Answer:
     """Makes somebody else a member, a guest or a stranger, or deactivates them."""
     user = person.workspace.user(str(body["user"]))
@@ -169,6 +179,7 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "close": _close,
         "search": _search,
         "home": _home,
+        "shortcut": _shortcut,
         "standing": _standing,
         "membership": _membership,
         "group": _group,
@@ -179,7 +190,7 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
 def _as_sent(person: Person, text: str) -> str:
     """What Slack makes of what was typed. A command gets it as it is, unless the app has it escaped."""
     if not text.startswith("/"):
-        return as_typed(person.workspace, text)
+        return as_sent(person.workspace, text)
     name = text.split(maxsplit=1)[0]
     return as_escaped(person.workspace, text) if name in person.workspace.app.escaped else text
 

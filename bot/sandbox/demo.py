@@ -117,7 +117,8 @@ def _invite(console: Console, stage: Stage, *, page: bool) -> None:
             f"The local workspace, live.{more} All five providers have an account.\n"
             "Act as Ana and type [bold]/domain buy acme-shop.com[/bold] in #outreach, then act as Omar in\n"
             "#approvals. [bold]/prewarm browse[/bold] and [bold]/domain reputation[/bold] answer at once; "
-            "[bold]/postroom help[/bold] shows all\nthat can be asked. More than $100 needs two people, and "
+            "[bold]/postroom help[/bold] shows all\nthat can be asked, and so does the bolt beside the message box; "
+            "the menu of a message asks with what\nstands in it. More than $100 needs two people, and "
             "[bold]/postroom budget[/bold] shows what #outreach\nhas left this month. Ctrl-C ends it.",
             title="Click for yourself",
             border_style="green",

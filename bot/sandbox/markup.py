@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -26,7 +27,7 @@ EMOJI: Mapping[str, str] = {
     "fire": "🔥", "globe_with_meridians": "🌐", "gear": "⚙️", "grey_question": "❔", "hammer_and_wrench": "🛠️",
     "heavy_check_mark": "✔️", "heavy_minus_sign": "➖", "heavy_plus_sign": "➕",
     "hourglass": "⌛", "hourglass_flowing_sand": "⏳",
-    "house": "🏠", "inbox_tray": "📥", "incoming_envelope": "📨", "information_source": "ℹ️", "key": "🔑",
+    "house": "🏠", "label": "🏷️", "inbox_tray": "📥", "incoming_envelope": "📨", "information_source": "ℹ️", "key": "🔑",
     "large_blue_circle": "🔵", "large_green_circle": "🟢", "large_orange_circle": "🟠",
     "large_red_circle": "🔴", "large_yellow_circle": "🟡", "link": "🔗", "lock": "🔒", "mag": "🔍",
     "mailbox": "📫", "mailbox_with_mail": "📬", "mega": "📣", "memo": "📝", "moneybag": "💰",
@@ -54,17 +55,18 @@ _INLINE = re.compile(
     r"|:(?P<emoji>[a-z0-9_+-]+):"
     r"|(?P<url>https?://[^\s<>|]*[^\s<>|.,;:!?)'\"])"
 )
+_PERMALINK = re.compile(r"archives/(?P<place>[A-Z0-9]+)/p(?P<seconds>\d+)(?P<rest>\d{6})")
 _EMOJI_CODE = re.compile(r":([a-z0-9_+-]+):")
 _SAFE_SCHEMES = ("http://", "https://", "mailto:", "tel:")
 _DATE_TOKEN = re.compile(r"\{(\w+)\}")
 _MENTION = re.compile(r"(?<![\w.@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?<![\w&#])#([a-z0-9][a-z0-9_-]*)", re.IGNORECASE)
 _LINKED = re.compile(
-    r"<[^>]*>"
+    r"<[^>]*>|```.*?```|`[^`\n]+`"
     r"|(?P<url>https?://[^\s<>|]+)"
     r"|(?P<mail>[\w.+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,})"
     r"|(?P<domain>(?<![\w@])(?:[a-z0-9-]+\.)+[a-z]{2,}(?![\w.]))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _NEWLINE = Markup("<br>\n")
 
@@ -206,7 +208,16 @@ class Words:
                 return self._special(command, label)
             case _:
                 shown = self._inline(label) if label else escape(_unescaped(target.removeprefix("mailto:")))
-                return _link(_unescaped(target), shown, otherwise=f"<{_unescaped(inner)}>")
+                inside = self._permalink(_unescaped(target), shown)
+                return inside or _link(_unescaped(target), shown, otherwise=f"<{_unescaped(inner)}>")
+
+    def _permalink(self, address: str, shown: Markup) -> Markup | None:
+        """A link to a message of this workspace leads to it on the page; None for every other address."""
+        found = _PERMALINK.fullmatch(address.removeprefix(self.workspace.team_url))
+        if found is None or not address.startswith(self.workspace.team_url):
+            return None
+        query = urlencode({"as": self.viewer, "in": found["place"], "thread": f"{found['seconds']}.{found['rest']}"})
+        return Markup('<a href="/?{}" data-nav>{}</a>').format(query, shown)
 
     def _mention(self, user_id: str, label: str = "") -> Markup:
         known = self.workspace.users.get(user_id)
@@ -341,7 +352,13 @@ def as_typed(workspace: Workspace, text: str) -> str:
 
 
 def as_escaped(workspace: Workspace, text: str) -> str:
-    """What an app with should_escape gets of a command: as in a message, and addresses and domains as links."""
+    """What an app with should_escape gets of a command: its words as in a message."""
+    name, gap, rest = text.partition(" ")
+    return name + gap + as_sent(workspace, rest)
+
+
+def as_sent(workspace: Workspace, text: str) -> str:
+    """What Slack makes of a message: as a client sends it, with addresses and domains as links, but not in code."""
 
     def link(found: re.Match[str]) -> str:
         word = found[0]
@@ -355,8 +372,7 @@ def as_escaped(workspace: Workspace, text: str) -> str:
             case _:
                 return word
 
-    name, gap, rest = text.partition(" ")
-    return name + gap + _LINKED.sub(link, as_typed(workspace, rest))
+    return _LINKED.sub(link, as_typed(workspace, text))
 
 
 def _unescaped(text: str) -> str:

@@ -128,6 +128,16 @@ class UserGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortcut:
+    """What the app offers in the menus of Slack itself: from anywhere, or in the menu of a message."""
+
+    kind: Literal["global", "message"]
+    callback_id: str
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """A place for messages: a channel (C…), a private one, or a direct message with the app (D…, `dm_with` set)."""
 

@@ -110,6 +110,19 @@ def shortcut(workspace: Workspace, user: User, callback_id: str) -> Payload:
     return payload | {"callback_id": callback_id, "action_ts": workspace.fresh_ts()}
 
 
+def message_shortcut(workspace: Workspace, user: User, message: Message, callback_id: str) -> Payload:
+    """A shortcut out of the menu of a message. It carries the message as everybody sees it."""
+    channel = workspace.channel(message.channel)
+    return _interaction(workspace, "message_action", user) | {
+        "callback_id": callback_id,
+        "action_ts": workspace.fresh_ts(),
+        "channel": {"id": channel.id, "name": _channel_name(channel)},
+        "message_ts": message.ts,
+        "message": message.to_slack(),
+        "response_url": workspace.response_url_for(channel.id, user.id),
+    }
+
+
 def event(workspace: Workspace, body: Payload) -> Payload:
     """An Events API callback around the event `body`, with an event_id of its own."""
     now = int(workspace.clock().timestamp())

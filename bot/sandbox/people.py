@@ -143,10 +143,16 @@ class Person(Witness):
         self._present()
         return await self.workspace.deliver("events_api", payloads.home_opened(self.workspace, self.user))
 
-    async def uses_shortcut(self, callback_id: str) -> Ack:
-        """Starts a global shortcut."""
+    async def uses_shortcut(self, callback_id: str, *, on: Message | None = None) -> Ack:
+        """Starts a global shortcut, or one out of the menu of the message `on`."""
         self._present()
-        ack = await self.workspace.deliver("interactive", payloads.shortcut(self.workspace, self.user, callback_id))
+        if on is None:
+            payload = payloads.shortcut(self.workspace, self.user, callback_id)
+        elif on.is_ephemeral:
+            raise NotSeen("What only one person sees has no menu with shortcuts.")
+        else:
+            payload = payloads.message_shortcut(self.workspace, self.user, on, callback_id)
+        ack = await self.workspace.deliver("interactive", payload)
         if not ack.ok:
             self.workspace.tell(self.id, TIMED_OUT)
         return ack

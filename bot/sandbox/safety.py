@@ -97,7 +97,9 @@ class Safety(Scenes):
         await self._ana.sees("Outreach", in_=OUTREACH, timeout=PATIENCE)
         await self._asks(self._ana, f"/domain buy {self.LAST}", reason="Only this one")
         await self._clicks(self._omar, await self._card(self.LAST), "Approve")
-        await self._omar.sees("not among the people who may decide", in_=APPROVALS, timeout=PATIENCE)
+        parent = await self._parent(f"Buy {self.LAST}")
+        await self._ana.sees("For the budget “Outreach”", in_=OUTREACH, thread_of=parent, timeout=PATIENCE)
+        self._books_say(self.LAST not in [one.domain for one in self._stage.mailin.purchases], "nothing bought so far")
         await self._clicks(self._finn, await self._card(self.LAST), "Approve")
         await self._ends(f"Buy {self.LAST}", "is live")
         bought = [one.domain for one in self._stage.mailin.purchases if one.domain == self.LAST]

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute
 
 from bot.doctor import SCOPES
 from bot.sandbox import server
+from bot.sandbox.model import Shortcut
 from bot.sandbox.workspace import App, Workspace
 from providers.catalogue import NOUNS
 from providers.instantly import sandbox as instantly
@@ -253,10 +254,16 @@ class Stage:
     bot: Bot
 
 
+SHORTCUTS = (
+    Shortcut("global", "ask", "Ask Postroom", "Find what can be asked, and ask it"),
+    Shortcut("message", "from_message", "Request from message", "Ask for something with the names in this message"),
+)
+
+
 def installed() -> App:
-    """The app as manifest.yml installs it: its scopes and its slash commands, no more."""
+    """The app as manifest.yml installs it: its scopes, its slash commands and its shortcuts, no more."""
     commands = frozenset(f"/{noun}" for noun in NOUNS)
-    return App(scopes=frozenset(SCOPES), commands=commands, escaped=frozenset({"/postroom"}))
+    return App(scopes=frozenset(SCOPES), commands=commands, escaped=frozenset({"/postroom"}), shortcuts=SHORTCUTS)
 
 
 @contextlib.asynccontextmanager

@@ -159,7 +159,8 @@ class Transcript:
                 return f"@{user.real_name.split()[0]}" if user else what
             if kind == "#":
                 return f"#{self._workspace.channel(what).name}"
-            return label or what
+            group = self._workspace.groups.get(what.removeprefix("subteam^"))
+            return f"@{group.handle}" if group else label or what
 
         text = _LINK.sub(r"\1", _MENTION.sub(named, text))
         text = _SHORTCODE.sub(lambda code: EMOJI.get(code.group(1), code.group(0)), text)

@@ -34,6 +34,7 @@ from bot.sandbox.model import (
     Clock,
     Message,
     Notice,
+    Shortcut,
     Standing,
     User,
     UserGroup,
@@ -65,6 +66,7 @@ class App:
 
     commands: the slash commands of the app, such as {"/domain"}; None means that every command is its own.
     escaped: those with should_escape, which get mentions and links as references instead of what was typed.
+    shortcuts: what it offers in Slack's own menus.
     request_url: where signed payloads are posted; None means Socket Mode.
     ack_timeout: seconds until a payload counts as unanswered. Slack's own deadline is 3.
     """
@@ -75,6 +77,7 @@ class App:
     scopes: frozenset[str] = DEFAULT_SCOPES
     commands: frozenset[str] | None = None
     escaped: frozenset[str] = frozenset()
+    shortcuts: tuple[Shortcut, ...] = ()
     events: frozenset[str] = DEFAULT_EVENTS
     request_url: str | None = None
     ack_timeout: float = 3.0

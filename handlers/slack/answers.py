@@ -68,8 +68,8 @@ class Answers:
         """Answer a form in its own place. Raises Sorry when this person may not see it, or has sent it already."""
         begun: Request | None = None
         if action.effect is Effect.REVEAL:
-            await self._front.requests.may_reveal(draft.requester, action, account.name)
-            begun = await self._front.requests.begin_reveal(draft, action, account.name, str(body["view"]["id"]))
+            await self._front.drafts.may_reveal(draft.requester, action, account.name)
+            begun = await self._front.drafts.begin_reveal(draft, action, account.name, str(body["view"]["id"]))
         await ack(response_action="update", view=forms.checking(type(action), "Asking the provider …"))
         if begun is None:
             self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
@@ -104,26 +104,26 @@ class Answers:
 
     async def _reveal_in_view(self, begun: Request, action: Action, account: Account) -> None:
         """Show it once, and leave in the audit each step before the next: what may have been seen, it always knows."""
-        requests, is_revealed = self._front.requests, False
+        drafts, is_revealed = self._front.drafts, False
         try:
             revealed = await action.reveal(account.client)
             view = forms.answer(action, secret_blocks(revealed))
-            await requests.note_revealed(begun.requester, action, account.name, request_id=begun.id)
+            await drafts.note_revealed(begun.requester, action, account.name, request_id=begun.id)
             said, is_revealed = revealed.summary, True
         except Exception as error:
             said = self._why_not_revealed(error, action, account)
-            await requests.note_not_revealed(begun, said)
+            await drafts.note_not_revealed(begun, said)
             view = forms.notice(action.title, said)
         try:
             await self._front.client.views_update(view_id=begun.view_id, view=view)
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("revealed_not_shown", command=action.command, account=account.name, why=slack_error(error))
             if is_revealed:
-                await requests.note_not_revealed(begun, _NOT_SHOWN)
+                await drafts.note_not_revealed(begun, _NOT_SHOWN)
                 said = f"{said} {_NOT_SHOWN} {_SEE_TO_IT}"
             await self._front.tell(_where_typed(begun), said)
         # A process that ends before this leaves it to the next one.
-        await requests.review_shown(begun)
+        await drafts.review_shown(begun)
 
     @staticmethod
     def _why_not_revealed(error: Exception, action: Action, account: Account) -> str:
@@ -136,7 +136,7 @@ class Answers:
 
     async def was_stopped(self, begun: Request) -> None:
         """The process that was to show a credential has ended: say so where it was to be shown."""
-        await self._front.requests.note_not_revealed(begun, _STOPPED)
+        await self._front.drafts.note_not_revealed(begun, _STOPPED)
         kind = self._front.catalogue.any_variant(begun.command)
         said = f"{_STOPPED} {_SEE_TO_IT} Then type the command again."
         try:
@@ -145,13 +145,13 @@ class Answers:
         except SlackApiError as error:
             log.info("window_closed", why=slack_error(error))
             await self._front.tell(_where_typed(begun), said)
-        await self._front.requests.review_shown(begun)
+        await self._front.drafts.review_shown(begun)
 
     async def _place_of(self, body: Body) -> str:
         view = body["view"]
         if view.get("callback_id") != "form":
             return str(view.get("private_metadata") or "")
-        draft = await self._front.requests.own_draft(forms.draft_of(view), self._front.asker(body).user)
+        draft = await self._front.drafts.own(forms.draft_of(view), self._front.asker(body).user)
         return draft.channel
 
     async def _answer(self, body: Body, action: Action, account: Account) -> _Answer:
@@ -180,11 +180,11 @@ class Answers:
         """A link in the answer, or the file in the asker's direct messages; the audit keeps who got what."""
         user, name = self._front.asker(body).user, code(download.name)
         if download.link is not None:
-            await self._front.requests.note_revealed(user, action, account.name)
+            await self._front.drafts.note_revealed(user, action, account.name)
             return f"<{_address(download.link)}|Download {escape(download.name)}> (whoever has this link can open it)"
         if download.content is None:
             return ""
-        await self._front.requests.note_revealed(user, action, account.name, what="reveal_begun")
+        await self._front.drafts.note_revealed(user, action, account.name, what="reveal_begun")
         try:
             opened = await self._front.client.conversations_open(users=user)
             await self._front.client.files_upload_v2(
@@ -192,13 +192,13 @@ class Answers:
             )
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("file_not_handed_over", why=slack_error(error))
-            await self._front.requests.note_revealed(user, action, account.name, what="reveal_failed")
+            await self._front.drafts.note_revealed(user, action, account.name, what="reveal_failed")
             if slack_error(error) == "missing_scope":
                 cure = "Whoever runs Postroom: install the app again with its newest manifest, which has files:write."
             else:
                 cure = "Ask again in a few minutes."
             return f":warning: Slack did not take the file {name}, so you do not have it. {cure}"
-        await self._front.requests.note_revealed(user, action, account.name)
+        await self._front.drafts.note_revealed(user, action, account.name)
         return f"The file {name} is in your direct messages with Postroom."
 
     async def _asked(self, action: Action, account: Account) -> tuple[Outcome, Quote | None]:

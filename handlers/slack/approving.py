@@ -40,7 +40,7 @@ def who_decides(ruling: Ruling, request: Request, votes: Sequence[Vote]) -> str:
         may = f"{_each(pinged)} {'is' if len(pinged) == 1 else 'are'} asked. "
         may += f"Others may decide as well: {code(f'/postroom why {request.id}')} says who."
     own = " Whoever asked may be one of them." if terms.requester_may else ""
-    return f"{_how_many(terms.needs, voters(votes))}{may}{own}"
+    return f"{_how_many(ruling, voters(votes))}{may}{own}"
 
 
 def who_will_decide(ruling: Ruling, *, done: str) -> str:
@@ -50,6 +50,7 @@ def who_will_decide(ruling: Ruling, *, done: str) -> str:
     terms = ruling.terms
     whom = _each(terms.approvers)
     decides = f"{whom} decides" if terms.needs == 1 else f"{terms.needs} different people have to say yes: {whom}"
+    decides += "".join(f", and {one}" for one in owners_too(ruling))
     own = "that may be you, too" if terms.requester_may else "if that is you, somebody else has to"
     return f"Nothing is {done} yet. {decides}; {own}."
 
@@ -59,9 +60,14 @@ def by_rule(ruling: Ruling) -> str:
     over = " and ".join(f"“{escape(name)}”" for name in ruling.over)
     told = [
         f"By the rule “{escape(ruling.rule)}”." if ruling.rule else "",
-        f"It goes over the budget {over}, so the owners of that decide." if over else "",
+        f"It goes over the budget {over}." if over else "",
     ]
     return " ".join(filter(None, told))
+
+
+def owners_too(ruling: Ruling) -> list[str]:
+    """Who has to say yes besides, because it goes over what is theirs: `for the budget “Sales” @finn or @olga`."""
+    return [f"for the budget “{escape(one.budget)}” {_each(one.named)}" for one in ruling.parts(False) if one.budget]
 
 
 def budget_lines(policy: Policy, budgets: Budgets, *, is_reserved: bool) -> list[str]:
@@ -104,14 +110,18 @@ def _cells(amount: Decimal, limit: Decimal) -> int:
     return _CELLS if amount >= limit else max(1, int(_CELLS * amount / limit))
 
 
-def _how_many(needs: int, said_yes: Sequence[str]) -> str:
-    """`Needs 2 people: @omar has said yes, 1 more.`; nothing where one is enough."""
-    if needs == 1:
+def _how_many(ruling: Ruling, said_yes: Sequence[str]) -> str:
+    """`Needs 2 people: @omar has said yes, 1 more.`; nothing where one is enough, whoever of them."""
+    needs, owners = ruling.terms.needs, owners_too(ruling)
+    if needs == 1 and not owners:
         return ""
+    wanted = f"{needs} people" if needs > 1 else "one of them"
+    begins = f"*Needs {wanted}{''.join(f', and {one}' for one in owners)}"
     if not said_yes:
-        return f"*Needs {needs} people.* "
+        return f"{begins}.* "
     have = "has" if len(said_yes) == 1 else "have"
-    return f"*Needs {needs} people:* {' and '.join(said_yes)} {have} said yes, {max(needs - len(said_yes), 1)} more. "
+    left = "" if owners else f", {max(needs - len(said_yes), 1)} more"
+    return f"{begins}:* {' and '.join(said_yes)} {have} said yes{left}. "
 
 
 def _each(everybody: Sequence[str]) -> str:

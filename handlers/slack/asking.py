@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +13,13 @@ import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 
+from handlers.drafts import Review
 from handlers.policy import Ruling
-from handlers.requests import SEEN, Review, Sorry
+from handlers.requests import SEEN, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers
-from handlers.slack.files import Files
+from handlers.slack.channels import NOT_YOURS, why_not
+from handlers.slack.files import Files, NotRead
 from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, is_closed, slack_error
 from handlers.slack.messages import is_too_long
 from handlers.slack.words import built, escape, plain, section
@@ -31,8 +34,7 @@ TOO_LONG = (
     "These are more names than one card can show, and nobody should decide what they cannot read. Nothing was asked: "
     "ask for fewer at once."
 )
-MANY = 10
-"""Names whose check takes so long that the person is told."""
+_READING = "Reading what you sent …"
 
 
 class Asking:
@@ -50,30 +52,75 @@ class Asking:
         view = body["view"]
         try:
             asker = self._front.asker(body)
-            draft = await self._front.requests.own_draft(forms.draft_of(view), asker.user)
-            filled = await self._read(draft, _values(view))
-            action = filled.action
-            if action.effect in (Effect.READ, Effect.REVEAL):
-                account = self._front.requests.account_named(filled.account)
-                await self._answers.in_form(ack, body, draft, action, account)
+            draft = await self._front.drafts.own(forms.draft_of(view), asker.user)
+            variants, accounts = self._variants(draft.command), self._front.accounts_for(draft.command)
+            aside = forms.aside_of(view)
+            sent = forms.read(variants, accounts, _values(view), before=draft.input, aside=aside)
+            kind = sent.kind if isinstance(sent, forms.Unread) else type(sent.action)
+            draft = await self._placed(draft, kind, _values(view))
+            if isinstance(sent, forms.Unread):
+                # On disk as it was sent, before Slack is answered: from now on it counts as being checked.
+                kept = await self._front.drafts.fill_unread(
+                    draft, sent.kind, sent.stored(), account=sent.account, reason=sent.reason, view_id=str(view["id"])
+                )
+                check = self._check(kept, sent)
+                says = forms.checking(sent.kind, _READING)
+            elif sent.action.effect in (Effect.READ, Effect.REVEAL):
+                account = self._front.requests.account_named(sent.account)
+                await self._answers.in_form(ack, body, draft, sent.action, account)
                 return
-            filled_draft = await self._front.requests.fill(
-                draft, action, account=filled.account, reason=filled.reason, view_id=str(view["id"])
-            )
+            else:
+                kept = await self._front.drafts.fill(
+                    draft, sent.action, account=sent.account, reason=sent.reason, view_id=str(view["id"])
+                )
+                check = self._check(kept)
+                says = forms.checking(type(sent.action), _waiting_for(sent.action))
         except forms.FormError as error:
             await ack(response_action="errors", errors=_placed(error.errors, view))
         except Sorry as sorry:
-            await ack(response_action="update", view=forms.notice("Postroom", sorry.sentence))
+            await ack(response_action="update", view=forms.notice("Postroom", sorry))
         else:
-            await ack(response_action="update", view=forms.checking(type(action), _waiting_for(action)))
-            self._front.later(body, self._check(filled_draft), asks_provider=True)
+            await ack(response_action="update", view=says)
+            self._front.later(body, check, asks_provider=True)
 
-    async def _read(self, draft: Request, values: Mapping[str, Any]) -> forms.Filled:
-        """The form with what is in its files. Raises FormError, and Sorry for a command that is no more."""
-        variants, accounts = self._variants(draft.command), self._front.accounts_for(draft.command)
-        attached = forms.attached(forms.action_of(variants, accounts, values), values)
-        lines = await self._files.lines(attached) if attached else {}
-        return forms.read(variants, accounts, values, lines=lines, before=draft.input)
+    async def _placed(self, draft: Request, kind: type[Action], values: Mapping[str, Any]) -> Request:
+        """The draft with the channel that was chosen, where its form asks for one. Raises FormError, and Sorry."""
+        if _channel_in(draft, kind) is None:
+            return draft
+        channel = forms.channel_of(values)
+        if why := await why_not(self._front.client, channel, draft.requester, outside=NOT_YOURS):
+            raise forms.FormError({"channel": why})
+        return await self._front.drafts.place(draft, channel)
+
+    # What takes longer to read than Slack waits for an answer.
+
+    def _unread(self, draft: Request) -> forms.Unread | None:
+        """What is still to be read of a draft; None where all is."""
+        kind = self._front.catalogue.action(draft.command, draft.provider)
+        return forms.Unread.of(kind, draft.input, account=draft.account, reason=draft.reason) if kind else None
+
+    async def _read(self, draft: Request, sent: forms.Unread) -> tuple[Request, Action | None]:
+        """The draft, and the action that it asks for; None where there are mistakes, and the form shows them."""
+        try:
+            lines = await self._files.lines(sent.files) if sent.files else {}
+            action = await asyncio.to_thread(forms.judged, sent.kind, sent.typed, lines)
+        except forms.FormError as error:
+            useless = error.useless if isinstance(error, NotRead) else ()
+            kept = await self._front.drafts.refill(draft, sent.without_files(useless).stored())
+            if kept is None:
+                return draft, None
+            with contextlib.suppress(Sorry):
+                problem = forms.labelled(sent.kind, error.errors)
+                await self._show(kept, sent.kind.title, self._form_of(kept, problem))
+            return kept, None
+        read = await self._front.drafts.fill_read(draft, action)
+        if read is None:
+            return draft, None
+        with contextlib.suppress(SlackApiError):  # the window may be closed; then it is offered to go on
+            await self._front.client.views_update(
+                view_id=draft.view_id, view=forms.checking(sent.kind, _waiting_for(action))
+            )
+        return read, action
 
     async def change_account(self, ack: AsyncAck, body: Body) -> None:
         """Another account was chosen, and its provider asks for other things: the form is drawn anew, as typed.
@@ -82,7 +129,7 @@ class Asking:
         """
         asker = self._front.asker(body)
         view = body["view"]
-        draft = await self._front.requests.own_draft(forms.draft_of(view), asker.user)
+        draft = await self._front.drafts.own(forms.draft_of(view), asker.user)
         accounts = self._front.accounts_for(draft.command)
         chosen = next((one for one in accounts if one.name == forms.account_of(accounts, _values(view))), None)
         action = self._front.catalogue.action(draft.command, chosen.provider) if chosen else None
@@ -102,6 +149,7 @@ class Asking:
             problem=not_kept,
             accounts_differ=True,
             aside=kept,
+            channel=_channel_in(draft, action),
         )
 
         async def show() -> None:
@@ -117,31 +165,36 @@ class Asking:
 
     # The check.
 
-    async def _check(self, draft: Request) -> None:
+    async def _check(self, draft: Request, sent: forms.Unread | None = None) -> None:
+        """What the provider says of a draft; of what was `sent` and is not read yet, that first."""
         try:
-            await self._show_check(draft)
+            action: Action | None = None
+            if sent is not None:
+                draft, action = await self._read(draft, sent)
+            if sent is None or action is not None:
+                await self._show_check(draft, action)
         except SlackApiError as error:
             # Slack said no, and would say so again. After anything else it is made up for at the next start.
             log.error("review_not_shown", request_id=draft.id, error=slack_error(error))
-        await self._front.requests.review_shown(draft)
+        await self._front.drafts.review_shown(draft)
 
-    async def _show_check(self, draft: Request) -> None:
+    async def _show_check(self, draft: Request, action: Action | None) -> None:
         try:
-            review = await self._front.requests.review(draft)
+            review = await self._front.drafts.review(draft, action)
             if review is None:
                 return
             is_decided = review.asked is None or review.asked.ruling is not None
-            if not review.problems and not is_decided and review.quote is None:
+            if not review.problems and not is_decided and review.quote is None and review.queue is None:
                 await self._ask_at_once(review)
                 return
         except Sorry as sorry:
-            await self._front.client.views_update(view_id=draft.view_id, view=forms.notice("Postroom", sorry.sentence))
+            await self._front.client.views_update(view_id=draft.view_id, view=forms.notice("Postroom", sorry))
             return
         await self._show_review(review)
 
     async def _ask_at_once(self, review: Review) -> None:
         """What costs nothing and waits for nobody needs no second look: it was asked for by sending the form."""
-        await self._front.requests.submit_checked(review.draft)
+        await self._front.drafts.submit_checked(review.draft)
         view = forms.notice(review.action.title, "It is being done. The thread in the channel tells how it goes.")
         with contextlib.suppress(SlackApiError):  # the window may be closed; the thread says it anyway
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
@@ -151,7 +204,8 @@ class Asking:
         for draft in drafts:
             kind = self._front.catalogue.any_variant(draft.command)
             is_reveal = kind is not None and kind.effect is Effect.REVEAL
-            self._front.lookups.spawn(self._answers.was_stopped(draft) if is_reveal else self._check(draft))
+            again = self._answers.was_stopped(draft) if is_reveal else self._check(draft, self._unread(draft))
+            self._front.lookups.spawn(again)
 
     # The review.
 
@@ -159,21 +213,24 @@ class Asking:
         if not review.problems and is_too_long(review.quote):
             review = replace(review, problems={"": TOO_LONG})
         view = self._form_again(review) if review.problems else await self._review_view(review)
+        with contextlib.suppress(Sorry):  # confirmed meanwhile, in a review shown before: all is well
+            await self._show(review.draft, review.action.headline(), view)
+
+    async def _show(self, draft: Request, what: str, view: forms.View) -> None:
+        """What came of the check, in the window that waits for it. Raises Sorry if it was sent meanwhile."""
         try:
-            await self._front.client.views_update(view_id=review.draft.view_id, view=view)
+            await self._front.client.views_update(view_id=draft.view_id, view=view)
         except SlackApiError as error:
             if not is_closed(error):
                 raise
-            with contextlib.suppress(Sorry):  # confirmed meanwhile, in a review shown before: all is well
-                await self._offer_to_go_on(review)
+            await self._offer_to_go_on(draft, what)
 
-    async def _offer_to_go_on(self, review: Review) -> None:
-        """The window was closed while the provider was asked; what was typed is kept. Raises Sorry if it was sent."""
-        await self._front.requests.own_draft(review.draft.id, review.draft.requester)
-        offer = sb.Button(plain("Continue", 75), action_id="resume", value=review.draft.id)
-        what = review.action.headline()
+    async def _offer_to_go_on(self, draft: Request, what: str) -> None:
+        """The window was closed during the check; what was typed is kept. Raises Sorry if it was sent."""
+        await self._front.drafts.own(draft.id, draft.requester)
+        offer = sb.Button(plain("Continue", 75), action_id="resume", value=draft.id)
         said = "the check is done, but the window was closed. Nothing was asked."
-        asker = {"user_id": review.draft.requester, "channel_id": review.draft.channel}
+        asker = {"user_id": draft.requester, "channel_id": draft.channel}
         blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
         await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
 
@@ -189,22 +246,34 @@ class Asking:
             ruling=Ruling.from_json(asked.ruling) if asked else None,
             policy=self._front.requests.policy,
             budgets=await self._front.requests.use_of(asked.reservations) if asked else (),
+            queue=review.queue,
+            channel=review.draft.channel if review.draft.chooses_channel else "",
         )
 
     def _form_again(self, review: Review) -> forms.View:
         problem = " ".join([*review.problems.values(), review.cure]).strip()
-        return self._filled_form(review.draft, review.action, problem)
+        return self._form_of(review.draft, review.sorry or problem, review.action)
 
-    def _filled_form(self, draft: Request, action: Action, problem: str = "") -> forms.View:
+    def _form_of(self, draft: Request, problem: str | Sorry = "", action: Action | None = None) -> forms.View:
+        """The form of a draft as it was sent last. Raises Sorry. `action` is what it asks for, if that is known."""
+        kind: type[Action]
+        aside: Mapping[str, Any] = {}
+        if action is None and (sent := self._unread(draft)) is not None:
+            kind, values, aside = sent.kind, sent.stored(), sent.aside
+        else:
+            action = action or self._front.requests.action_of(draft)
+            kind, values = type(action), action.model_dump()
         return forms.form(
-            type(action),
+            kind,
             draft.id,
             self._front.accounts_for(draft.command),
-            values=action.model_dump(mode="python"),
+            values=values,
             account=draft.account,
             reason=draft.reason,
             problem=problem,
             accounts_differ=self._front.accounts_differ(draft.command),
+            aside=aside,
+            channel=_channel_in(draft, kind),
         )
 
     async def on_review(self, ack: AsyncAck, body: Body) -> None:
@@ -213,7 +282,7 @@ class Asking:
         draft_id, _, seen = str(view.get("private_metadata") or "").partition(":")
         try:
             asker = self._front.asker(body)
-            await self._front.requests.submit(draft_id, asker.user, seen=seen)
+            await self._front.drafts.submit(draft_id, asker.user, seen=seen)
         except Sorry as sorry:
             await ack(response_action="update", view=await self._refused(body, draft_id, seen, sorry))
         except StoreUnavailable:
@@ -225,35 +294,38 @@ class Asking:
     async def _refused(self, body: Body, draft_id: str, seen: str, sorry: Sorry) -> forms.View:
         """Why it was not asked, above the form with everything that was typed, as long as it can still be sent."""
         with contextlib.suppress(Sorry):
-            draft, action = await self._own(body, draft_id)
+            draft = await self._own(body, draft_id)
             if len(seen) >= SEEN and draft.fingerprint.startswith(seen):
-                return self._filled_form(draft, action, sorry.sentence)
-        return forms.notice("Postroom", sorry.sentence)
+                return self._form_of(draft, sorry)
+        return forms.notice("Postroom", sorry)
 
     async def edit(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Back from the review to the form, with everything that was typed."""
-        draft, action = await self._own(body, value)
+        view = self._form_of(await self._own(body, value))
         await ack()
 
         async def show() -> None:
-            await self._front.client.views_update(view_id=body["view"]["id"], view=self._filled_form(draft, action))
+            await self._front.client.views_update(view_id=body["view"]["id"], view=view)
 
         self._front.later(body, show())
 
     async def resume(self, ack: AsyncAck, body: Body, value: str) -> None:
         """The window was closed during the check: open the form again, as it was filled in."""
-        draft, action = await self._own(body, value)
+        view = self._form_of(await self._own(body, value))
         await ack()
 
         async def show() -> None:
-            view = self._filled_form(draft, action)
             await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
         self._front.later(body, show())
 
-    async def _own(self, body: Body, draft_id: str) -> tuple[Request, Action]:
-        draft = await self._front.requests.own_draft(draft_id, self._front.asker(body).user)
-        return draft, self._front.requests.action_of(draft)
+    async def _own(self, body: Body, draft_id: str) -> Request:
+        return await self._front.drafts.own(draft_id, self._front.asker(body).user)
+
+
+def _channel_in(draft: Request, kind: type[Action]) -> str | None:
+    """The channel that the form shows as chosen, empty before it was; None where the form asks for none."""
+    return draft.channel if draft.chooses_channel and forms.has_thread(kind) else None
 
 
 def _values(view: Mapping[str, Any]) -> Mapping[str, Any]:

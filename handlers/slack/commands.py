@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import slackblocks as sb
@@ -13,13 +14,15 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from handlers.requests import Asker, Sorry
 from handlers.slack import forms
 from handlers.slack.answers import Answers, chosen_in
+from handlers.slack.channels import asked_in, usual
 from handlers.slack.front import EXPIRED, Body, Front
 from handlers.slack.house import HouseCommands
-from handlers.slack.words import built, clip, code, escape, paragraphs, person, place, plain, section, small, unescaped
+from handlers.slack.lists import RequestLists
+from handlers.slack.words import built, clip, code, escape, paragraphs, plain, section, small, unescaped
 from providers.accounts import Account
 from providers.action import Action, Effect
+from providers.answers import seen
 from providers.catalogue import NOUNS
-from storage.records import Request
 
 log = structlog.get_logger(__name__)
 
@@ -31,16 +34,21 @@ MANY_FOUND = 10
 """So many finds that the person is told how to have fewer."""
 
 
+_AS_TYPED = str.maketrans(dict.fromkeys("“”„‟", '"'))
+"""Quotation marks as telephones and Macs make them out of those that were typed."""
+
+
 class Commands:
     """Everything that begins with a slash."""
 
-    def __init__(self, front: Front, answers: Answers) -> None:
+    def __init__(self, front: Front, answers: Answers, lists: RequestLists) -> None:
         self._front = front
         self._answers = answers
         self._house = HouseCommands(front)
         self._own: Mapping[str, Callable[[AsyncAck, Body, list[str]], Awaitable[None]]] = {
             "help": self._help,
-            "jobs": self._jobs,
+            "requests": lists.on_requests,
+            "jobs": lists.on_jobs,
         }
 
     # Typed words.
@@ -50,7 +58,7 @@ class Commands:
         try:
             asker = self._front.asker(body)
             noun = str(body.get("command", "")).removeprefix("/").lower()
-            text = str(body.get("text") or "")
+            text = str(seen(body.get("text") or ""))
             if len(text) > LONGEST_INPUT:
                 # Cut short, the last name could be another one (acme.co for acme.com), and somebody could buy it.
                 raise Sorry(f"These are {len(text)} characters; at most {LONGEST_INPUT} fit. Nothing was asked.")
@@ -137,22 +145,38 @@ class Commands:
         self, body: Body, action: type[Action], asker: Asker, account: Account | None, words: list[str]
     ) -> None:
         """The form of `action`. Which of several accounts it is for, nobody but the asker says: nothing is guessed."""
-        draft = await self._front.requests.draft(action.command, asker)
-        accounts = self._front.accounts_for(action.command)
-        able = self._front.catalogue.variants(action.command)
-        variants = {one.provider: able[one.provider] for one in accounts}
+        variants = self._front.variants_for(action.command)
         unused = self._unused(action, words) if all(not one.prefill(words) for one in variants.values()) else ""
-        view = forms.form(
+        view = await self.form(action, asker, account=account.name if account else "", words=words, problem=unused)
+        await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
+
+    async def form(
+        self,
+        action: type[Action],
+        asker: Asker,
+        *,
+        account: str = "",
+        words: Sequence[str] = (),
+        values: Mapping[str, Any] | None = None,
+        problem: str = "",
+    ) -> forms.View:
+        """A form of `action` with a draft of its own, filled in with `words` or `values`.
+
+        Where the asker comes from no channel and there will be a thread, the form asks where that is to be.
+        """
+        draft = await self._front.drafts.open(action.command, asker)
+        asks_channel = not asker.channel and forms.has_thread(action)
+        return forms.form(
             action,
             draft.id,
-            accounts,
-            values=action.prefill(words),
-            account=account.name if account else "",
-            problem=unused,
+            self._front.accounts_for(action.command),
+            values=action.prefill(words) if values is None else values,
+            account=account,
+            problem=problem,
             accounts_differ=self._front.accounts_differ(action.command),
-            aside=forms.words_aside(variants, action, words),
+            aside=forms.words_aside(self._front.variants_for(action.command), action, words) if words else None,
+            channel=await usual(self._front, asker.user) if asks_channel else None,
         )
-        await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
     async def _open_picker(self, body: Body, noun: str, asker: Asker) -> None:
         actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
@@ -178,12 +202,14 @@ class Commands:
         if action is None:
             raise Sorry(f"No account in Postroom's settings can do /{value}. Nothing was asked.")
         await ack()
-        asker = Asker(asker.team, asker.user, asker.channel or str(view.get("private_metadata") or ""))
 
         async def show() -> None:
-            draft = await self._front.requests.draft(value, asker)
-            drawn = forms.form(action, draft.id, accounts, accounts_differ=self._front.accounts_differ(value))
-            await self._front.client.views_update(view_id=view["id"], view=drawn)
+            placed = replace(asker, channel=await asked_in(self._front, body, asker))
+            drawn = await self.form(action, placed)
+            if view.get("type") == "home":
+                await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=drawn)
+            else:
+                await self._front.client.views_update(view_id=view["id"], view=drawn)
 
         self._front.later(body, show())
 
@@ -221,20 +247,11 @@ class Commands:
         """A form that is filled in already, for whoever clicked: in place of the window clicked in, or in a new one."""
         asker = self._front.asker(body)
         view = body.get("view") or {}
-        asker = Asker(asker.team, asker.user, asker.channel or str(view.get("private_metadata") or ""))
         await ack()
 
         async def show() -> None:
-            draft = await self._front.requests.draft(action.command, asker)
-            drawn = forms.form(
-                action,
-                draft.id,
-                self._front.accounts_for(action.command),
-                values=values,
-                account=account.name,
-                problem=problem,
-                accounts_differ=self._front.accounts_differ(action.command),
-            )
+            placed = replace(asker, channel=await asked_in(self._front, body, asker))
+            drawn = await self.form(action, placed, account=account.name, values=values, problem=problem)
             if view.get("id"):
                 await self._front.client.views_update(view_id=view["id"], view=drawn)
             else:
@@ -251,40 +268,48 @@ class Commands:
 
     def _overview(self) -> list[sb.Block]:
         """A section for each noun, with its verbs and a button to its list: it fits however much can be asked."""
-        nouns = dict.fromkeys([*NOUNS, *(command.split()[0] for command in self._front.commands())])
-        blocks: list[sb.Block] = [section("*What you can ask Postroom*")]
-        missing: list[str] = []
-        for noun in nouns:
-            about = escape(NOUNS.get(noun, noun.capitalize()))
-            if commands := self._front.commands(noun):
-                verbs = _verbs([command.split(maxsplit=1)[1] for command in commands])
-                blocks.append(
-                    section(f"*/{escape(noun)}* {about}\n{escape(verbs)}", accessory=_list_button(noun, "Show"))
-                )
-            elif noun != "postroom":
-                missing.append(f"{code('/' + noun)} {about}: {self._why_not(noun)}")
+        blocks: list[sb.Block] = [section("*What you can ask Postroom*"), *self.nouns("catalogue")]
+        missing = [
+            f"{code('/' + noun)} {escape(about)}: {self._why_not(noun)}"
+            for noun, about in NOUNS.items()
+            if noun != "postroom" and not self._front.commands(noun)
+        ]
         ending = [
-            f"{code('/postroom jobs')} What has been asked and is not finished yet.",
-            *self._house.help_lines(),
+            *self._own_lines(),
             f"{code('/postroom help buy')} Find what you are looking for by a word.",
             f"{code('/postroom help domain buy')} What one of them asks for.",
             "What spends money waits for somebody else's yes; the thread tells how it goes.",
         ]
         return [*blocks, *paragraphs([*missing, *ending])]
 
+    def _own_lines(self) -> list[str]:
+        """The house's own commands, which no provider is asked for, a line each."""
+        return [
+            f"{code('/postroom jobs')} What has been asked and is not finished yet.",
+            f"{code('/postroom requests [mine|team|all] [status] [words]')} What was asked, to look through.",
+            *self._house.help_lines(),
+        ]
+
+    def nouns(self, button: str) -> Iterator[sb.Block]:
+        """The nouns about which something can be asked here, each with its verbs and a button of that name."""
+        for noun in dict.fromkeys([*NOUNS, *(command.split()[0] for command in self._front.commands())]):
+            if commands := self._front.commands(noun):
+                verbs = _verbs([command.split(maxsplit=1)[1] for command in commands])
+                about = f"*/{escape(noun)}* {escape(NOUNS.get(noun, noun.capitalize()))}\n{escape(verbs)}"
+                yield section(about, accessory=_list_button(noun, "Show", button))
+
     def _found(self, words: list[str]) -> list[sb.Block]:
         """What has all the words, a line each, or the one command that they name; of a single one also its fields."""
-        there = {account.provider for account in self._front.accounts.values()}
         exact = " ".join(words).lower().removeprefix("/")
-        found = self._front.catalogue.search(words, there)
-        if named := [one for one in self._front.catalogue.search((), there) if one.command == exact]:
-            found = named
+        own = [(line, f"postroom {line.lower()}") for line in self._own_lines()]
+        found, meant = self._front.found(words, besides=[read for _, read in own])
+        lines_of_own = [line for line, read in own if all(word.lower() in read for word in meant or words)]
+        if named := [one for one in self._front.found(())[0] if one.command == exact]:
+            found, meant, lines_of_own = named, [], []
         nothing = ""
-        if not found:
-            meant = self._front.catalogue.corrected(words, there)
-            found = self._front.catalogue.search(meant, there) if meant else []
+        if meant or not (found or lines_of_own):
             cure = (
-                f"Did you mean “{escape(' '.join(meant))}”?" if found else f"{code('/postroom help')} shows everything."
+                f"Did you mean “{escape(' '.join(meant))}”?" if meant else f"{code('/postroom help')} shows everything."
             )
             nothing = f"Nothing has all of these words. {cure}"
         nouns = [*NOUNS, *(_noun(one) for one in found)]
@@ -292,8 +317,9 @@ class Commands:
         lines = [f"*What you can ask Postroom about {escape(clip(' '.join(words), 100))}*"]
         lines += [nothing] if nothing else []
         lines += [f"{code(f'/{one.command} {one.usage()}'.strip())} {escape(one.help_line())}" for one in found]
-        if len(found) == 1:
+        if len(found) == 1 and not lines_of_own:
             lines += self._asked_for(found[0].command)
+        lines += lines_of_own
         buttons: list[sb.Element] = [
             _list_button(noun, noun.capitalize()) for noun in dict.fromkeys(_noun(one) for one in found)
         ]
@@ -324,28 +350,6 @@ class Commands:
     def _why_not(self, noun: str) -> str:
         return "no account for it" if self._front.catalogue.commands(noun) else "not built yet"
 
-    async def _jobs(self, ack: AsyncAck, body: Body, words: list[str]) -> None:
-        if words:
-            raise Sorry(f"/postroom jobs takes no words, so “{clip(' '.join(words), 100)}” was not used.")
-        await ack()
-        self._front.later(body, self._tell_jobs(body))
-
-    async def _tell_jobs(self, body: Body) -> None:
-        asker, known = self._front.asker(body), self._front.questions.may_know
-        waiting = [one for one in await self._front.requests.open_requests() if await known(one, asker)]
-        if not waiting:
-            await self._front.tell(body, "Nothing is waiting and nothing is under way.")
-            return
-        summary = f"{len(waiting)} request{' is' if len(waiting) == 1 else 's are'} not finished."
-        lines = [f"*{summary}*"]
-        lines += [self._job_line(request) for request in waiting]
-        await self._front.tell(body, summary, blocks=built(paragraphs(lines)))
-
-    def _job_line(self, request: Request) -> str:
-        headline = escape(clip(self._front.messages.headline(request), 150))
-        status = self._front.messages.status(request).replace("\n", " ")
-        return f"*{headline}* · {person(request.requester)} in {place(request.channel)}\n{status}"
-
 
 def _named(accounts: list[Account], words: list[str]) -> tuple[Account | None, list[str]]:
     """The account that is meant: the only one there is, or the one that a word names; and the words without that."""
@@ -360,7 +364,7 @@ def _named(accounts: list[Account], words: list[str]) -> tuple[Account | None, l
 
 def _words(text: str) -> list[str]:
     try:
-        return shlex.split(text)
+        return shlex.split(text.translate(_AS_TYPED))
     except ValueError:  # an apostrophe or an open quotation mark: then the words are just words
         return text.split()
 
@@ -369,8 +373,8 @@ def _noun(action: type[Action]) -> str:
     return action.command.split()[0]
 
 
-def _list_button(noun: str, says: str) -> sb.Button:
-    return sb.Button(plain(says, 75), action_id=f"catalogue:{noun}", value=noun)
+def _list_button(noun: str, says: str, button: str = "catalogue") -> sb.Button:
+    return sb.Button(plain(says, 75), action_id=f"{button}:{noun}", value=noun)
 
 
 def _verbs(verbs: list[str]) -> str:

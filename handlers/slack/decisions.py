@@ -16,7 +16,9 @@ from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
 from handlers.slack.digest import DigestCommands
 from handlers.slack.front import Body, Front
+from handlers.slack.lists import STORY, RequestLists
 from handlers.slack.messages import total
+from handlers.slack.shortcuts import Shortcuts
 from storage.records import Request, Verdict
 
 OLD_BUTTON = "This button is from another version of Postroom and does nothing any more. Nothing was changed."
@@ -36,9 +38,18 @@ OnSent = Callable[[str, str, str, Values], Awaitable[None]]
 class Decisions:
     """Every button, by its action_id; what stands after a colon in an action_id only keeps it unique in its block."""
 
-    def __init__(self, front: Front, commands: Commands, asking: Asking, answers: Answers) -> None:
+    def __init__(  # noqa: PLR0917
+        self,
+        front: Front,
+        commands: Commands,
+        shortcuts: Shortcuts,
+        asking: Asking,
+        answers: Answers,
+        lists: RequestLists,
+    ) -> None:
         self._front = front
         self._asking = asking
+        self._lists = lists
         self._digest = DigestCommands(front)
         self._buttons: Mapping[str, OnClick] = {
             "approve": self._approve,
@@ -54,22 +65,28 @@ class Decisions:
             "settle_wait": self._settle("wait"),
             "catalogue": commands.catalogue,
             "pick": commands.pick,
+            "browse": shortcuts.browse,
+            "use": shortcuts.use,
             "edit": asking.edit,
             "resume": asking.resume,
             "page": answers.page,
             "again": commands.again,
             "take": commands.take,
             "look": self._digest.look,
+            "all": self._all,
+            "turn": lists.turn,
+            "open": lists.open,
+            "read_on": lists.read_on,
         }
 
     async def on_click(self, ack: AsyncAck, body: Body) -> None:
         """One click. Whatever comes of it, the person learns it."""
         actions = body.get("actions") or [{}]
         name = str(actions[0].get("action_id", "")).partition(":")[0]
-        value = actions[0].get("value")
+        option = actions[0].get("selected_option")
+        value = option.get("value") if isinstance(option, dict) else actions[0].get("value")
         if name == "more":  # what is rarely wanted is in a menu, each entry named like a button
-            option = actions[0].get("selected_option")
-            name, _, value = str(option.get("value") if isinstance(option, dict) else "").partition(":")
+            name, _, value = str(value or "").partition(":")
         button = self._buttons.get(name)
         try:
             if button is None or not isinstance(value, str):
@@ -78,13 +95,29 @@ class Decisions:
                 await self._on_input(ack, body, str(actions[0].get("block_id", "")))
                 return
             await button(ack, body, value)
-            if name in _DECIDE_AT_ONCE and (body.get("container") or {}).get("is_ephemeral"):
-                self._front.later(body, self._digest.again(body, value.partition(":")[0]))
+            if name in _DECIDE_AT_ONCE:
+                self._drawn_anew(body, value.partition(":")[0])
         except Sorry as sorry:
             if button is not None and isinstance(value, str):
                 await self._refused(body, name, value.partition(":")[0], sorry)
             await ack()
             self._front.background.spawn(self._front.answer(body, sorry))
+
+    async def _all(self, ack: AsyncAck, body: Body, value: str) -> None:
+        """All that a section of a digest has."""
+        wanted = self._digest.listed(value, self._front.asker(body).channel)
+        if wanted is None:
+            await self._digest.all(ack, body, value)
+        else:
+            await self._lists.tell(ack, body, wanted)
+
+    def _drawn_anew(self, body: Body, request_id: str) -> None:
+        """Where only its reader sees what was clicked, nobody else draws it anew."""
+        view = body.get("view") or {}
+        if (body.get("container") or {}).get("is_ephemeral"):
+            self._front.later(body, self._digest.again(body, request_id))
+        elif view.get("callback_id") == STORY:
+            self._front.later(body, self._lists.again(body, str(view.get("id")), request_id))
 
     async def _refused(self, body: Body, what: str, request_id: str, sorry: Sorry) -> None:
         """A click on a request that came to nothing, too late or on an old card: the audit has it, and why."""
@@ -141,8 +174,13 @@ class Decisions:
     async def _opens(self, ack: AsyncAck, body: Body, view: forms.View) -> None:
         await ack()
 
+        client = self._front.client
+        is_above = (body.get("view") or {}).get("type") == "modal"
+
         async def show() -> None:
-            await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
+            await (client.views_push if is_above else client.views_open)(
+                trigger_id=str(body.get("trigger_id")), view=view
+            )
 
         self._front.later(body, show())
 
@@ -205,6 +243,8 @@ class Decisions:
             await ack(response_action="update", view=forms.notice(not_done, sentence))
         else:
             await ack()
+            if below := view.get("previous_view_id"):
+                self._front.later(body, self._lists.again(body, str(below), request_id))
 
     async def _stop(self, ack: AsyncAck, body: Body, value: str) -> None:
         await self._front.approvals.stop(value, self._front.asker(body).user)
@@ -217,7 +257,7 @@ class Decisions:
     def _settle(self, answer: str) -> OnClick:
         async def settle(ack: AsyncAck, body: Body, value: str) -> None:
             request_id, _, seen = value.partition(":")
-            await self._front.requests.settle(request_id, self._front.asker(body).user, answer, seen=seen)
+            await self._front.settling.settle(request_id, self._front.asker(body).user, answer, seen=seen)
             await ack()
 
         return settle

@@ -21,8 +21,9 @@ from handlers.slack.front import slack_error
 from handlers.slack.messages import Messages, Rendered
 from handlers.slack.words import is_person
 from providers.accounts import Clock
+from storage.outbox import Owed
 from storage.records import MessageKind, NewMessage
-from storage.store import Owed, Store
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class Delivery:
         while True:
             now = self._clock.now()
             closed = self._channels.closed(now)
-            claimed = await self._store.claim_owed_messages(now, now + LEASE, closed=closed)
+            claimed = await self._store.outbox.claim(now, now + LEASE, closed=closed)
             if not claimed:
                 return await self.next_due()
             for owed in claimed:
@@ -130,7 +131,7 @@ class Delivery:
     async def next_due(self) -> datetime | None:
         """When something owed may be tried next: when it is due, or when its channel takes messages again."""
         closed = self._channels.closed(self._clock.now())
-        due = await self._store.next_message_due(closed)
+        due = await self._store.outbox.next_due(closed)
         return min([*([due] if due else []), *closed.values()], default=None)
 
     async def _deliver_one(self, owed: Owed) -> None:
@@ -149,7 +150,7 @@ class Delivery:
             log.exception("message_broke", message_id=message.id, request_id=message.request_id)
             await self._later(owed, error, maybe_posted=True)
         else:
-            await self._store.message_sent(message, ts=place.ts, posted_in=place.channel)
+            await self._store.outbox.sent(message, ts=place.ts, posted_in=place.channel)
 
     async def _put(self, owed: Owed, shown: Rendered) -> _Place:
         message = owed.message
@@ -210,11 +211,11 @@ class Delivery:
             await self._rate_limited(owed, error)
         elif word in _GONE and message.ts:
             log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
-            await self._store.message_postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
+            await self._store.outbox.postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
         elif word in _NO_WAY_IN and message.kind in _STORY and not is_person(message.channel):
             # Postroom is not, or no longer, a member there: the story is then told to the asker in person.
             log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)
-            await self._store.move_thread(message.request_id, owed.request.requester, self._clock.now())
+            await self._store.outbox.move_thread(message.request_id, owed.request.requester, self._clock.now())
         else:
             maybe = word in MAYBE_DONE or error.response.status_code >= 500
             if message.kind is MessageKind.CARD and is_person(message.channel) and not maybe:
@@ -234,14 +235,14 @@ class Delivery:
             "copy_given_up", message_id=message.id, request_id=message.request_id, user=message.channel,
             error=slack_error(error),
         )  # fmt: skip
-        await self._store.message_sent(message, ts=message.ts, posted_in=message.posted_in)
+        await self._store.outbox.sent(message, ts=message.ts, posted_in=message.posted_in)
 
     async def _tell_thread(self, owed: Owed, word: str) -> None:
         """Say in the thread, once, that nobody can see the card."""
-        told = await self._store.messages_of(owed.message.request_id)
+        told = await self._store.outbox.of(owed.message.request_id)
         if not any(message.body.get("fact") == "card_not_posted" for message in told):
             note = NewMessage(MessageKind.NOTE, owed.request.channel, {"fact": "card_not_posted", "error": word})
-            await self._store.owe_note(owed.message.request_id, note, self._clock.now())
+            await self._store.outbox.owe(owed.message.request_id, note, self._clock.now())
 
     async def _rate_limited(self, owed: Owed, error: SlackApiError) -> None:
         message = owed.message
@@ -252,7 +253,7 @@ class Delivery:
         until = self._clock.now() + min(timedelta(seconds=seconds), TOO_FAR)
         self._channels.close(message.posted_in or message.channel, until)
         log.info("slack_rate_limited", channel=message.channel, seconds=seconds)
-        await self._store.message_postponed(message, due_at=until, maybe_posted=owed.begun_before)
+        await self._store.outbox.postponed(message, due_at=until, maybe_posted=owed.begun_before)
 
     async def _later(self, owed: Owed, error: Exception, *, maybe_posted: bool) -> None:
         message = owed.message
@@ -266,7 +267,7 @@ class Delivery:
             again_in_seconds=seconds,
         )
         due = self._clock.now() + timedelta(seconds=seconds)
-        await self._store.message_postponed(message, due_at=due, maybe_posted=maybe_posted)
+        await self._store.outbox.postponed(message, due_at=due, maybe_posted=maybe_posted)
 
 
 async def find_posted(

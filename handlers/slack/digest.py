@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from textwrap import shorten
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -20,9 +21,11 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from handlers.digest import Digest, Digests, Section, shares_of
+from handlers.listings import Filter, Scope, Status
 from handlers.questions import Spent
 from handlers.requests import Asker, Sorry
 from handlers.slack import forms
+from handlers.slack.channels import why_not
 from handlers.slack.delivery import MAYBE_DONE, METADATA, TOO_RICH, find_posted
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import Messages, total
@@ -40,9 +43,10 @@ from handlers.slack.words import (
     section,
     small,
 )
-from storage.digests import Claim, Day, Listing, Setup
+from providers.notices import Notice
+from storage.digests import Claim, Day, Setup
+from storage.outbox import Owed
 from storage.records import Message, MessageKind, Request, RequestState
-from storage.store import Owed
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +54,11 @@ PATIENCE = 45.0
 """Seconds for posting one digest, looking for it included."""
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 600.0
-MEMBERS_SECONDS = 2.0
-"""To see who is in a channel: Slack waits three for what becomes of a form."""
-MEMBERS_PAGE = 900
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+){1,2}")
 LISTED = 5
 """Lines of a list; of more, their number is said."""
+ALL = 60
+"""Lines of a list that somebody wants to see all of: Slack takes no more in one message."""
 MOST_BARS = 12
 
 _SECTIONS: Mapping[Section, tuple[str, str]] = {
@@ -67,19 +70,32 @@ _SECTIONS: Mapping[Section, tuple[str, str]] = {
     Section.SENDING: ("Mailboxes in trouble", "In error, or with a low warm-up score."),
     Section.CREDITS: ("Credits running low", "Before a list can no longer be verified."),
     Section.NAME_SERVERS: ("Name servers", "Of domains that still have to be set."),
+    Section.RENEWALS: ("Renewals in 30 days", "Of domains that were bought through Postroom, year by year."),
 }
 _NOTICED: Mapping[Section, tuple[str, str]] = {
     Section.REPUTATION: (":rotating_light: *{} with a bad reputation*", "/domain list"),
     Section.SENDING: (":mailbox: *{} that cannot send, or not warm yet*", "/mailbox accounts"),
     Section.CREDITS: (":credit_card: *Credits running low* ({})", "/verify credits"),
     Section.NAME_SERVERS: (":globe_with_meridians: *{} whose name servers are not set*", "/domain list"),
+    Section.RENEWALS: (
+        ":calendar: *{} due for renewal within 30 days*, by Postroom's own books: bought through it, for a year at a "
+        "time. Whether it renews by itself, the provider knows.",
+        "/postroom history <domain>",
+    ),
 }
 _THINGS: Mapping[Section, tuple[str, str]] = {
     Section.REPUTATION: ("domain", "domains"),
     Section.SENDING: ("mailbox", "mailboxes"),
     Section.CREDITS: ("account", "accounts"),
     Section.NAME_SERVERS: ("domain", "domains"),
+    Section.RENEWALS: ("domain", "domains"),
 }
+_LISTED_AS: Mapping[Section, Status] = {
+    Section.DECISIONS: Status.WAITING,
+    Section.STUCK: Status.UNCLEAR,
+    Section.ENDED: Status.ENDED,
+}
+_OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom digest to see it as it is now."
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CALLED_OFF = (RequestState.DENIED, RequestState.EXPIRED, RequestState.CANCELLED)
 DEFAULT_SECTIONS = tuple(one.value for one in Section)
@@ -139,7 +155,7 @@ def _waiting(digest: Digest, messages: Messages) -> Iterator[sb.Block]:
     for request in listing.shown:
         age = _age(digest.until - (request.waiting_since or request.created_at))
         yield _line(digest, request, f"{_headline(request, messages)} · *{total(request.quote)}*", f"Has waited {age}")
-    yield from _more(listing, "/postroom jobs")
+    yield from _more(Section.DECISIONS, listing.count - len(listing.shown))
 
 
 def _stuck(digest: Digest, messages: Messages) -> Iterator[sb.Block]:
@@ -148,8 +164,8 @@ def _stuck(digest: Digest, messages: Messages) -> Iterator[sb.Block]:
         return
     yield section(f":grey_question: *Of {_number(listing.count, 'request', 'requests')} nobody knows what became*")
     for request in listing.shown:
-        yield _line(digest, request, _headline(request, messages), clip(messages.status(request), 180))
-    yield from _more(listing, "/postroom jobs")
+        yield _line(digest, request, _headline(request, messages), clip(messages.status(request), 150))
+    yield from _more(Section.STUCK, listing.count - len(listing.shown))
 
 
 def _line(digest: Digest, request: Request, what: str, then: str) -> sb.SectionBlock:
@@ -159,26 +175,27 @@ def _line(digest: Digest, request: Request, what: str, then: str) -> sb.SectionB
     return section(f"{what}{where} · {code(request.id)}\n{then}", accessory=button)
 
 
-def _more(listing: Listing, see: str) -> Iterator[sb.Block]:
-    if listing.count > len(listing.shown):
-        yield small(f"… and {listing.count - len(listing.shown)} more: {code(see)} shows all of them.")
+def _more(about: Section, more: int) -> Iterator[sb.Block]:
+    """What is not shown, with the way to it: the reader alone gets all of the list, as it is then."""
+    if more > 0:
+        button = sb.Button(plain("All of them", 75), action_id=f"all:{about.value}", value=about.value)
+        yield section(f"… and {more} more", accessory=button)
 
 
 def _ended(digest: Digest, messages: Messages) -> list[sb.Block]:
     lines: list[str] = []
+    more = 0
     for state, mark, word in ((RequestState.FAILED, ":x:", "failed"), (RequestState.SUCCEEDED, ":tada:", "done")):
         listing = digest.ended.get(state)
         if listing is None:
             continue
         lines.append(f"{mark} *{listing.count} {word}*")
         lines += [_told(request, messages) for request in listing.shown[:LISTED]]
-        if listing.count > LISTED:
-            see = code("/postroom history <request>")
-            lines.append(f"… and {listing.count - LISTED} more; their threads tell, and {see} does.")
+        more += max(listing.count - LISTED, 0)
     off = [f"{digest.ended[state].count} {state.value}" for state in _CALLED_OFF if state in digest.ended]
     if off:
         lines.append(f":heavy_minus_sign: {', '.join(off)}")
-    return paragraphs(lines)
+    return [*paragraphs(lines), *_more(Section.ENDED, more)]
 
 
 def _told(request: Request, messages: Messages) -> str:
@@ -232,19 +249,18 @@ def _budget(one: Spent) -> str:
 
 def _noticed(digest: Digest) -> list[sb.Block]:
     blocks: list[sb.Block] = []
-    for kind, (title, see) in _NOTICED.items():
-        found = digest.notices.get(kind, ())
-        if not found:
-            continue
-        lines = [title.format(_number(len(found), *_THINGS[kind]))]
-        lines += [
-            f"• {named(clip(notice.name, 80))} — {escape(clip(notice.note, 100))} · {code(account)}"
-            for account, notice in found[:LISTED]
-        ]
-        if len(found) > LISTED:
-            lines.append(f"… and {len(found) - LISTED} more: {code(see)} shows all of them.")
-        blocks += paragraphs(lines)
+    for about in _NOTICED:
+        if found := digest.notices.get(about, ()):
+            blocks += [*_notices(about, found, LISTED), *_more(about, len(found) - LISTED)]
     return blocks
+
+
+def _notices(about: Section, found: Sequence[tuple[str, Notice]], most: int) -> list[sb.Block]:
+    lines = [
+        f"• {named(clip(notice.name, 64))} — {escape(shorten(notice.note, 80, placeholder=' …'))} · {code(account)}"
+        for account, notice in found[:most]
+    ]
+    return paragraphs([_NOTICED[about][0].format(_number(len(found), *_THINGS[about])), *lines])
 
 
 def _silent(digest: Digest) -> list[sb.Block]:
@@ -396,15 +412,39 @@ class DigestCommands:
         self._front.later(body, self._look(body, asker, value))
 
     async def _look(self, body: Body, asker: Asker, request_id: str) -> None:
-        shown = await self._card(await self._front.questions.named(request_id, asker))
+        shown = await self.card(await self._front.questions.named(request_id, asker))
         await self._front.tell(body, "The request as it is now", blocks=shown)
+
+    async def all(self, ack: AsyncAck, body: Body, value: str) -> None:
+        """All that a section of a digest has, for the reader alone, as it is now. Of requests there are lists."""
+        asker = self._front.asker(body)
+        about = next((one for one in _NOTICED if one.value == value), None)
+        if about is None:
+            raise Sorry(_OLD_BUTTON)
+        await ack()
+        self._front.later(body, self._all(body, asker, about), asks_provider=True)
+
+    async def _all(self, body: Body, asker: Asker, about: Section) -> None:
+        digest = await self._digests.compose(asker.channel, [about.value], None)
+        found, see = digest.notices.get(about, ()), _NOTICED[about][1]
+        blocks = _notices(about, found, ALL) if found else [section("There is nothing of the kind any more.")]
+        more = [small(f"… and {len(found) - ALL} more: {code(see)}")] if len(found) > ALL else []
+        await self._front.tell(body, _SECTIONS[about][0], blocks=built([*blocks, *more, *_silent(digest)]))
+
+    def listed(self, value: str, channel: str) -> Filter | None:
+        """What a section of a channel's digest lists, as a list of requests; None where it is not about requests."""
+        status = next((its for one, its in _LISTED_AS.items() if one.value == value), None)
+        if status is None:
+            return None
+        return Filter(Scope.ALL, status, channel="" if channel == self._front.requests.policy.channel else channel)
 
     async def again(self, body: Body, request_id: str) -> None:
         """Somebody decided on a card that only they see: it shows what came of it."""
         request = await self._front.questions.named(request_id, self._front.asker(body))
-        await self._front.replace(body, "The request as it is now", await self._card(request))
+        await self._front.replace(body, "The request as it is now", await self.card(request))
 
-    async def _card(self, request: Request) -> list[dict[str, Any]]:
+    async def card(self, request: Request) -> list[dict[str, Any]]:
+        """A request's card as it is now, as blocks. Raises Sorry."""
         standing = await self._front.questions.standing(request)
         message = Message(
             id="", request_id=request.id, kind=MessageKind.CARD, lane="", channel="", body={}, wanted=1, sent=0,
@@ -449,31 +489,9 @@ class DigestCommands:
 
     async def _may_set_up(self, channel: str, user: str) -> None:
         """Raises FormError for whoever is not in the channel, and where Postroom is not in it."""
-        try:
-            async with asyncio.timeout(MEMBERS_SECONDS):
-                info = (await self._front.client.conversations_info(channel=channel)).get("channel") or {}
-                if not info.get("is_member"):
-                    raise forms.FormError({"channel": "Postroom is not in this channel: type /invite @postroom there."})
-                if not await self._is_in(channel, user):
-                    raise forms.FormError({"channel": "You are not in this channel: its members decide about this."})
-        except SlackApiError as error:
-            log.info("channel_not_shown", channel=channel, why=slack_error(error))
-            sentence = "Slack did not say who is in this channel. Try again."
-            if slack_error(error) in ("channel_not_found", "not_in_channel"):
-                sentence = "Postroom cannot see this channel: type /invite @postroom there, then try again."
-            raise forms.FormError({"channel": sentence}) from error
-        except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
-            raise forms.FormError({"channel": "Slack did not say who is in this channel. Try again."}) from error
-
-    async def _is_in(self, channel: str, user: str) -> bool:
-        cursor = ""
-        while True:
-            page = await self._front.client.conversations_members(channel=channel, limit=MEMBERS_PAGE, cursor=cursor)
-            if user in (page.get("members") or []):
-                return True
-            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
-                return False
+        outside = "You are not in this channel: its members decide about this."
+        if why := await why_not(self._front.client, channel, user, outside=outside):
+            raise forms.FormError({"channel": why})
 
 
 def setup_form(setup: Setup | None, channel: str, zone: str) -> forms.View:

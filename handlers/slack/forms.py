@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, get_origin
@@ -20,13 +20,29 @@ import slackblocks as sb
 from pydantic import BeforeValidator, HttpUrl, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from handlers.drafts import Queue
 from handlers.policy import Policy, Ruling
+from handlers.requests import Sorry
 from handlers.slack.approving import Budgets, budget_lines, by_rule, who_will_decide
 from handlers.slack.messages import quote_lines, total
-from handlers.slack.words import clip, escape, money, paragraphs, plain, quoted, section, small
+from handlers.slack.words import (
+    clip,
+    escape,
+    moment,
+    money,
+    paragraphs,
+    person,
+    place,
+    plain,
+    quoted,
+    section,
+    small,
+    told,
+)
 from providers.accounts import Account
-from providers.action import Action, Effect, Quote, bare, choices_of
-from providers.files import FILE_TYPES, Wanted, wanted_of
+from providers.action import WITHHELD, Action, Effect, Quote, bare, choices_of
+from providers.answers import seen
+from providers.files import FILE_TYPES, Wanted, too_big, wanted_of
 
 VALUE = "value"
 """The action_id of every input: with block_id the field's name, Slack keeps what was typed over an update."""
@@ -46,6 +62,12 @@ AGAIN = "You had filled this in: type it once more, it was not kept here."
 ABOUT_SECRETS = "Slack does not hide what you type here. Postroom uses it once, and never stores or shows it."
 
 View = dict[str, Any]
+
+_UNREAD = ".unread"
+"""Among what is stored of a form: that it is as it was sent, not what an action made of it, with what it carries along.
+No field is called so."""
+_OF_A_FILE = {"id": str, "name": str, "size": int, "url_private_download": str}
+"""What is kept of Slack's description of a file until it was read."""
 
 
 class FormError(Exception):
@@ -73,6 +95,38 @@ class Attached:
     wanted: Wanted
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Unread:
+    """A form in which nothing is wrong so far, and which takes longer to read than Slack waits: it has files, or lists
+    of thousands of lines. What was `typed` is unjudged, by field, and so are the `files`; `aside` it carries along."""
+
+    kind: type[Action]
+    account: str
+    reason: str
+    typed: Mapping[str, Any]
+    files: Mapping[str, Attached]
+    aside: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, kind: type[Action], given: Mapping[str, Any], *, account: str, reason: str) -> Unread | None:
+        """What `stored` has made of one; None for what an action itself has stored."""
+        aside = given.get(_UNREAD)
+        if not isinstance(aside, dict):
+            return None
+        typed = {name: given[name] for name, _ in fields_of(kind) if name in given}
+        return cls(kind, account, reason, typed, _kept_files(kind, given), aside)
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, fit to be kept until it was read: of a secret only that it was given, of a file where it is."""
+        withheld = dict.fromkeys(self.typed.keys() & set(self.kind.secret_fields()), WITHHELD)
+        files = {file_block(name): dict(one.file) for name, one in self.files.items()}
+        return {**self.typed, **withheld, **files, _UNREAD: dict(self.aside)}
+
+    def without_files(self, names: Collection[str]) -> Unread:
+        """The same form without these files: they are of no use."""
+        return replace(self, files={name: one for name, one in self.files.items() if name not in names})
+
+
 def form(
     action: type[Action],
     draft_id: str,
@@ -81,25 +135,49 @@ def form(
     values: Mapping[str, Any] | None = None,
     account: str = "",
     reason: str = "",
-    problem: str = "",
+    problem: str | Sorry = "",
     accounts_differ: bool = False,
     aside: Mapping[str, Any] | None = None,
+    channel: str | None = None,
 ) -> View:
-    """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top, plain text.
+    """The modal that asks for an action. `values` are shown as typed; `problem` is a sentence on top.
+
+    `channel` is the one that is chosen at first, where the form asks for it; None where it does not.
 
     With `accounts_differ` Slack tells when another account is chosen, because its provider asks for other things;
     `aside` is what the form carries along for that, without showing it (`set_aside`, `words_aside`).
     """
     values = values or {}
-    blocks: list[sb.Block] = [section(f":warning: {escape(problem)}")] if problem else [section(action.help_line())]
+    blocks: list[sb.Block] = [section(f":warning: {told(problem)}")] if problem else [section(action.help_line())]
     blocks.append(_account_input(accounts, account, tells=accounts_differ))
+    if channel is not None:
+        blocks.append(_channel_input(channel))
     for name, field in fields_of(action):
-        blocks.extend(_inputs(name, field, values.get(name)))
+        blocks.extend(_inputs(name, field, values.get(name), values.get(file_block(name))))
     if action.may_need_decision():
         blocks.append(_reason_input(reason))
     submit = "Review" if action.may_need_decision() else "Go"
     metadata = f"{draft_id}\n{json.dumps(aside)}" if aside else draft_id
     return _modal(action.title, blocks, callback_id="form", metadata=metadata, submit=submit, close="Cancel")
+
+
+def chosen_of(values: Mapping[str, Any], block: str) -> list[str]:
+    """What is chosen in checkboxes or in a menu for several."""
+    chosen = _state(values, block)
+    return [one for one in chosen if isinstance(one, str)] if isinstance(chosen, list) else []
+
+
+def has_thread(action: type[Action]) -> bool:
+    """Whether asking this makes a thread, which has to be somewhere; what only answers its asker does not."""
+    return action.effect not in (Effect.READ, Effect.REVEAL)
+
+
+def channel_of(values: Mapping[str, Any]) -> str:
+    """The channel that was chosen in a form. Raises FormError where none was."""
+    channel = _state(values, "channel")
+    if not isinstance(channel, str) or channel[:1] not in ("C", "G"):
+        raise FormError({"channel": "Choose the channel whose thread tells how it goes."})
+    return channel
 
 
 def draft_of(view: Mapping[str, Any]) -> str:
@@ -168,6 +246,7 @@ def brought_back(
 ) -> dict[str, Any]:
     """What the form of `action` shows in the place of another: what both ask for, and what was set aside of its own."""
     typed = typed_values(action, values, before=before)
+    typed |= {file_block(name): one.file for name, one in attached(action, {}, before=before).items()}
     for name, field in fields_of(action):
         if name in values:
             continue
@@ -184,13 +263,14 @@ def read(
     accounts: Sequence[Account],
     values: Mapping[str, Any],
     *,
-    lines: Mapping[str, Sequence[str]] | None = None,
     before: Mapping[str, Any] | None = None,
-) -> Filled:
+    aside: Mapping[str, Any] | None = None,
+) -> Filled | Unread:
     """What a person put into the form (`view.state.values`), as the action of the chosen account's provider.
 
-    `lines` is what the attached files hold, by field; `before` what the same form held when it was sent last, of which
-    that is kept which was too long to be shown in it. Raises FormError with a sentence under each field.
+    `before` is what the same form held when it was sent last, of which that is kept which was too long to be shown in
+    it; `aside` what it carries along. Raises FormError with a sentence under each field; of an Unread one, as far as
+    that can be told already.
     """
     chosen = _chosen(accounts, values)
     errors: dict[str, str] = {} if chosen else {"account": "Choose one of the accounts."}
@@ -201,16 +281,50 @@ def read(
             errors["reason"] = "Say in a few words what it is for; those who decide read it."
         elif len(reason) > LONGEST_REASON:
             errors["reason"] = f"This has {len(reason)} characters; at most {LONGEST_REASON} fit."
-    lines = lines or {}
-    typed = typed_values(action, values, before=before)
-    given = typed | {name: _joined(action.model_fields[name], typed.get(name), more) for name, more in lines.items()}
+    typed, files = typed_values(action, values, before=before), attached(action, values, before=before)
+    for name, one in files.items():
+        size = one.file.get("size")
+        if isinstance(size, int) and size > one.wanted.most_bytes:
+            errors[file_block(name)] = f"{too_big(size, one.wanted).sentence} Nothing was asked."
+    names = [name for name, _ in fields_of(action)]
+    kept = {
+        name for name in names if _state(values, name) is None and _is_kept(action.model_fields[name], typed.get(name))
+    }
+    slow = [name for name in names if name in files or name in kept]
+    made: Action | None = None
     try:
-        made = action.model_validate(given)
+        made = judged(action, {name: value for name, value in typed.items() if name not in slow})
+    except FormError as error:
+        # Of what follows a field that is not read yet, nobody can tell: it may depend on that.
+        certain = names[: names.index(slow[0])] if slow else error.errors
+        errors |= {name: sentence for name, sentence in error.errors.items() if name in certain}
+    if chosen is not None and not errors:
+        if slow:
+            return Unread(action, chosen.name, reason, typed, files, aside or {})
+        if made is not None:
+            return Filled(made, chosen.name, reason)
+    raise FormError(errors)
+
+
+def judged(action: type[Action], typed: Mapping[str, Any], lines: Mapping[str, Sequence[str]] | None = None) -> Action:
+    """The action that was asked for. Raises FormError with a sentence under each field.
+
+    `lines` is what the attached files hold, by field. Of long lists this takes its time: in a thread it is in nobody's
+    way.
+    """
+    lines = lines or {}
+    joined = {name: _joined(action.model_fields[name], typed.get(name), more) for name, more in lines.items()}
+    try:
+        return action.model_validate({**typed, **joined})
     except ValidationError as error:
-        raise FormError(_beside_files(action, _sentences(error), typed, lines) | errors) from None
-    if errors or chosen is None:
-        raise FormError(errors)
-    return Filled(made, chosen.name, reason)
+        raise FormError(_beside_files(action, _sentences(error), typed, lines)) from None
+
+
+def labelled(action: type[Action], errors: Mapping[str, str]) -> str:
+    """Mistakes that can no longer stand under their fields, each with the label of its field."""
+    labels = {name: label_of(name, field) for name, field in fields_of(action)}
+    labels |= {file_block(name): label_of_file(label) for name, label in labels.items()}
+    return " ".join(f"{labels[name]}: {said}" if name in labels else said for name, said in errors.items())
 
 
 def account_of(accounts: Sequence[Account], values: Mapping[str, Any]) -> str:
@@ -226,14 +340,26 @@ def action_of(
     return variants[chosen.provider] if chosen else next(iter(variants.values()))
 
 
-def attached(action: type[Action], values: Mapping[str, Any]) -> dict[str, Attached]:
-    """The files that were attached, by field."""
-    found: dict[str, Attached] = {}
+def attached(
+    action: type[Action], values: Mapping[str, Any], *, before: Mapping[str, Any] | None = None
+) -> dict[str, Attached]:
+    """The files that were attached, by field; where none was, the one that is kept from `before`."""
+    found = _kept_files(action, before or {})
     for name, field in fields_of(action):
         wanted, files = wanted_of(field), _state(values, file_block(name))
         if wanted is not None and isinstance(files, list) and files and isinstance(files[0], dict):
-            found[name] = Attached(files[0], wanted)
+            found[name] = Attached(_described(files[0]), wanted)
     return found
+
+
+def _kept_files(action: type[Action], given: Mapping[str, Any]) -> dict[str, Attached]:
+    wanted = {name: wanted_of(field) for name, field in fields_of(action)}
+    kept = {name: given.get(file_block(name)) for name in wanted}
+    return {name: Attached(file, one) for name, one in wanted.items() if one and isinstance(file := kept[name], dict)}
+
+
+def _described(file: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: file[key] for key, kind in _OF_A_FILE.items() if isinstance(file.get(key), kind)}
 
 
 def file_block(field: str) -> str:
@@ -243,7 +369,7 @@ def file_block(field: str) -> str:
 
 def typed_reason(values: Mapping[str, Any]) -> str:
     """The reason as far as it was typed."""
-    return str(_state(values, "reason") or "")
+    return str(seen(_state(values, "reason") or ""))
 
 
 def typed_values(
@@ -259,7 +385,7 @@ def typed_values(
         if bare(field.annotation) is bool:
             value = bool(value)
         if value is not None:
-            typed[name] = _in_lines(field, value)
+            typed[name] = value if bare(field.annotation) is SecretStr else _in_lines(field, seen(value))
         elif before and _is_kept(field, before.get(name)) and not _state(values, file_block(name)):
             typed[name] = before[name]
     return typed
@@ -299,11 +425,14 @@ def review(
     ruling: Ruling | None,
     policy: Policy,
     budgets: Budgets = (),
+    channel: str = "",
+    queue: Queue | None = None,
 ) -> View:
     """What will be asked, at what price, and of whom: the last look before it is sent.
 
     `seen` is the beginning of the draft's fingerprint: confirming confirms this and nothing else. `ruling` says who
-    decides it, None where nobody has to; `budgets` are those that would count it.
+    decides it, None where nobody has to; `budgets` are those that would count it. `channel` is where the thread will
+    be, if that was chosen; `queue` is what it has to wait for, once it may go.
     """
     blocks: list[sb.Block] = [
         section(f"*{escape(clip(action.headline(), 200))}* · account `{escape(account)}`"),
@@ -316,15 +445,30 @@ def review(
         blocks.extend(paragraphs(["*Reason*", quoted(reason)]))
     blocks.extend(map(section, budget_lines(policy, budgets, is_reserved=False)))
     waits = ruling is not None and not ruling.auto
+    if queue is not None:
+        blocks.append(section(_when_it_goes(queue)))
     if ruling is not None:
         blocks.append(section(who_will_decide(ruling, done="bought" if action.effect is Effect.SPEND else "done")))
     if ruling is not None and waits and (rule := by_rule(ruling)):
         blocks.append(small(rule))
+    if channel:
+        blocks.append(small(f"Its thread will be in {place(channel)}."))
     edit = sb.Button(plain("Change something", 75), action_id="edit", value=draft_id)
     blocks.append(sb.ActionsBlock([edit], block_id="review"))
     submit = "Ask for approval" if waits else "Do it"
     return _modal(
         action.title, blocks, callback_id="review", metadata=f"{draft_id}:{seen}", submit=submit, close="Not now"
+    )
+
+
+def _when_it_goes(queue: Queue) -> str:
+    every, others = queue.turn.every, [person(one) for one in queue.before]
+    often = "once an hour" if every == timedelta(hours=1) else f"once in {every}"
+    before = f", and {', '.join(others[:3])} asked before you" if others else ", and that time is not over yet"
+    what = "The first part goes" if queue.turn.needed > 1 else "It goes"
+    return (
+        f":alarm_clock: For {escape(queue.turn.about)} the provider takes this only {often}{before}. {what} about "
+        f"{moment(queue.at)}, by itself; the thread tells when."
     )
 
 
@@ -339,9 +483,9 @@ def first_input(view: Mapping[str, Any]) -> str:
     return next((str(one.get("block_id")) for one in view.get("blocks") or [] if one.get("type") == "input"), "")
 
 
-def notice(title: str, sentence: str) -> View:
-    """A modal that only says something. Plain text."""
-    return _modal(title, [section(escape(sentence))], callback_id="notice", metadata="", close="Close")
+def notice(title: str, said: str | Sorry) -> View:
+    """A modal that only says something."""
+    return _modal(title, [section(told(said))], callback_id="notice", metadata="", close="Close")
 
 
 def deny(request_id: str, seen: str, headline: str) -> View:
@@ -447,26 +591,40 @@ def chosen_items(values: Mapping[str, Any], count: int) -> set[int]:
 
 def _said(values: Mapping[str, Any], block: str, otherwise: str) -> str:
     """What was typed into a text input that has to be filled in. Raises FormError, with that sentence, if it is not."""
-    said = str(_state(values, block) or "").strip()
+    said = str(seen(_state(values, block) or "")).strip()
     if not said:
         raise FormError({block: otherwise})
     return clip(said, LONGEST_REASON)
 
 
 def picker(title: str, actions: Sequence[type[Action]], channel: str) -> View:
-    """The catalogue of what can be asked of one noun: a line and a button each; what is too much is counted."""
-    shown = actions if len(actions) <= MOST_BLOCKS else actions[: MOST_BLOCKS - 1]
+    """The catalogue of what can be asked of one noun."""
+    return _modal(title, to_pick(actions, MOST_BLOCKS), callback_id="picker", metadata=channel, close="Close")
+
+
+def to_pick(
+    actions: Sequence[type[Action]],
+    most: int,
+    *,
+    button: str = "pick",
+    named: Callable[[type[Action]], str] = lambda action: f"*{escape(f'/{action.command} {action.usage()}'.strip())}*",
+) -> list[sb.Block]:
+    """What can be asked, with a button each, in at most so many blocks; what is too much is counted.
+
+    `button` is the name of what a click does, which gets the command; `named` is what stands above the help line.
+    """
+    shown = actions if len(actions) <= most else actions[: most - 1]
     blocks: list[sb.Block] = [
         section(
-            f"*/{escape(action.command)} {escape(action.usage())}*\n{escape(action.help_line())}",
-            accessory=sb.Button(plain("Open", 75), action_id="pick", value=action.command),
-            block_id=f"pick:{action.command}",
+            f"{named(action)}\n{escape(action.help_line())}",
+            accessory=sb.Button(plain("Open", 75), action_id=button, value=action.command),
+            block_id=f"{button}:{action.command}",
         )
         for action in shown
     ]
     if len(shown) < len(actions):
         blocks.append(small(f"… and {len(actions) - len(shown)} more: `/postroom help` with a word finds them."))
-    return _modal(title, blocks, callback_id="picker", metadata=channel, close="Close")
+    return blocks
 
 
 def _modal(
@@ -511,8 +669,16 @@ def _reason_input(reason: str) -> sb.InputBlock:
     return sb.InputBlock(plain("Reason", 2000), element, block_id="reason", hint=hint)
 
 
-def _inputs(name: str, field: FieldInfo, value: Any) -> list[sb.Block]:
-    """The inputs of a field: one, and beside it one for a file where the field takes one."""
+def _channel_input(channel: str) -> sb.InputBlock:
+    element = sb.ConversationSelectMenu(
+        action_id=VALUE, initial_conversation=channel or None, filter=sb.ConversationFilter(["public", "private"])
+    )
+    said = "A thread there tells how it goes. You have to be in it, and so has Postroom."
+    return sb.InputBlock(plain("Channel", 2000), element, block_id="channel", hint=plain(said, 2000))
+
+
+def _inputs(name: str, field: FieldInfo, value: Any, file: Any = None) -> list[sb.Block]:
+    """The inputs of a field: one, and beside it one for a file where the field takes one. `file` is there already."""
     wanted = wanted_of(field)
     if wanted is None:
         return [_input(name, field, value)]
@@ -520,15 +686,24 @@ def _inputs(name: str, field: FieldInfo, value: Any) -> list[sb.Block]:
     typed = _input(name, field, None if kept else value)
     typed.optional = True  # a file will do
     element = sb.FileInput(action_id=VALUE, filetypes=list(FILE_TYPES), max_files=1)
-    label = plain(f"{label_of(name, field)}, from a file", 2000)
+    label = plain(label_of_file(label_of(name, field)), 2000)
     hint = plain(wanted.hint, 2000)
-    file = sb.InputBlock(label, element, block_id=file_block(name), hint=hint, optional=True)
-    return [*([section(_told_kept(name, field, value))] if kept else []), typed, file]
+    attach = sb.InputBlock(label, element, block_id=file_block(name), hint=hint, optional=True)
+    told = [section(_told_kept(name, field, value))] if kept else []
+    if isinstance(file, Mapping):
+        what = f"*{escape(label_of_file(label_of(name, field)))}:* {escape(clip(str(file.get('name') or 'it'), 80))}"
+        told.append(section(f"{what} is kept from before. Attach another file to put it in its place."))
+    return [*told, typed, attach]
 
 
 def label_of(name: str, field: FieldInfo) -> str:
     """What a field is called where people see it."""
     return field.title or name.replace("_", " ").capitalize()
+
+
+def label_of_file(label: str) -> str:
+    """What the file of a field is called, by the label of that."""
+    return f"{label}, from a file"
 
 
 def _is_kept(field: FieldInfo, value: Any) -> bool:
@@ -679,6 +854,8 @@ def _state(values: Mapping[str, Any], name: str) -> Any:
             return state.get("selected_date_time")
         case "file_input":
             return state.get("files")
+        case "conversations_select":
+            return state.get("selected_conversation")
         case _:
             return state.get("value")
 

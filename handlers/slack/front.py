@@ -16,12 +16,16 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from handlers.approvals import Approvals
 from handlers.background import Background
 from handlers.digest import Digests
+from handlers.drafts import Drafts
+from handlers.listings import Listings
 from handlers.questions import Questions
 from handlers.requests import Asker, Requests, Sorry
+from handlers.settling import Settling
 from handlers.slack.forms import notice
 from handlers.slack.messages import Messages
-from handlers.slack.words import escape, person
+from handlers.slack.words import escape, told
 from providers.accounts import Account
+from providers.action import Action
 from providers.catalogue import Catalogue
 from storage.sqlite import StoreUnavailable
 
@@ -40,12 +44,16 @@ FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this f
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The parts that the listeners work with, put together once in `bot/app.py`. `team` is our own workspace's id.
+    """The parts that the listeners work with, put together once in `bot/app.py`.
+
+    `team` is our own workspace's id, `url` its address with a slash at the end, empty where Slack did not say it.
 
     `background` is for what Slack does for us at once, `lookups` for what waits for a provider.
     """
 
     requests: Requests
+    drafts: Drafts
+    settling: Settling
     approvals: Approvals
     questions: Questions
     catalogue: Catalogue
@@ -56,11 +64,30 @@ class Front:
     client: AsyncWebClient
     team: str
     digests: Digests
+    listings: Listings
+    url: str
 
     def accounts_for(self, command: str) -> list[Account]:
         """The accounts of the settings that can do a command."""
         able = self.catalogue.variants(command)
         return [account for account in self.accounts.values() if account.provider in able]
+
+    def variants_for(self, command: str) -> Mapping[str, type[Action]]:
+        """The action behind a command for each provider of the settings that can do it, the first account's first."""
+        able = self.catalogue.variants(command)
+        return {account.provider: able[account.provider] for account in self.accounts_for(command)}
+
+    def found(self, words: Sequence[str], besides: Sequence[str] = ()) -> tuple[list[type[Action]], list[str]]:
+        """What can be asked and has all the words; else what has those that were probably meant, and these.
+
+        `besides` are other texts that are looked through, in small letters: what one of them has is not corrected.
+        """
+        there = {account.provider for account in self.accounts.values()}
+        found = self.catalogue.search(words, there)
+        if found or any(all(word.lower() in text for word in words) for text in besides):
+            return found, []
+        meant = self.catalogue.corrected(words, there, besides)
+        return (self.catalogue.search(meant, there) if meant else []), meant
 
     def commands(self, noun: str = "") -> list[str]:
         """The commands of a noun, or all, that some account of the settings can do."""
@@ -104,18 +131,17 @@ class Front:
     async def tell(
         self,
         body: Body,
-        sentence: str,
+        said: str | Sorry,
         *,
-        who: str = "",
         blocks: Sequence[Body] | None = None,
         otherwise: Sequence[Body] | None = None,
     ) -> None:
         """Answer the person behind a payload, for their eyes only. An answer that cannot be given is logged.
 
-        `sentence` is plain text; `{who}` in it becomes a mention of `who`. `otherwise` is shown where the workspace
-        refuses `blocks`, which may then be of Slack's newest kinds.
+        `said` is plain text, or a Sorry. `otherwise` is shown where the workspace refuses `blocks`, which may then be
+        of Slack's newest kinds.
         """
-        text = escape(sentence).replace("{who}", person(who) if who else "somebody")
+        text = told(said)
         try:
             if await self._told(body, text, blocks) or (
                 otherwise != blocks and await self._told(body, text, otherwise)
@@ -171,23 +197,31 @@ class Front:
                     raise
             else:
                 return
-        await self.tell(body, sorry.sentence, who=sorry.who)
+        if view.get("type") == "home":
+            with contextlib.suppress(SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError):
+                told = notice("Postroom", await self.named(sorry))
+                await self.client.views_open(trigger_id=str(body.get("trigger_id")), view=told)
+                return
+        await self.tell(body, sorry)
 
     async def named(self, sorry: Sorry) -> str:
         """The sentence in plain text, for modals: a mention becomes the person's name."""
-        if "{who}" not in sorry.sentence:
-            return sorry.sentence
+        said = sorry.sentence
+        for at, when in sorry.times.items():
+            said = said.replace(f"{{{at}}}", f"{when:%Y-%m-%d %H:%M} UTC")
+        if "{who}" not in said:
+            return said
         name = "Somebody"
         if sorry.who:
             with contextlib.suppress(SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError):
                 user = (await self.client.users_info(user=sorry.who)).get("user") or {}
                 name = str(user.get("real_name") or user.get("name") or name)
-        return sorry.sentence.replace("{who}", name)
+        return said.replace("{who}", name)
 
     async def sorry(self, body: Body, error: Exception) -> None:
         """Tell the person what went wrong: the sentence of a Sorry, or that Postroom broke."""
         if isinstance(error, Sorry):
-            await self.tell(body, error.sentence, who=error.who)
+            await self.tell(body, error)
         elif isinstance(error, SlackApiError) and slack_error(error) in ("expired_trigger_id", "exchanged_trigger_id"):
             await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
         elif is_closed(error):

@@ -37,6 +37,8 @@ def _asked(by: str, detail: Json) -> str:
 def _approved(by: str, detail: Json) -> str:
     needs = int(detail.get("needs") or 1)
     count = f" ({detail.get('given')} of {needs})" if needs > 1 else ""
+    if budgets := [str(one["budget"]) for one in detail.get("lacks") or () if one.get("budget")]:
+        count = f" (not enough yet: nobody has for the budget {' and '.join(f'“{escape(one)}”' for one in budgets)})"
     return f":white_check_mark: {_by(by)} said yes{_in_place(detail)}{count}{_without(detail)}{_why(detail)}"
 
 
@@ -64,8 +66,13 @@ def _stopped(by: str, detail: Json) -> str:
     return f":octagonal_sign: {_by(by)} stopped it before it was sent; it asks again"
 
 
+def _quoted(by: str, detail: Json) -> str:
+    return f":label: {_by(by)} was shown the price: {total(detail.get('quote'))}"
+
+
 def _edited(by: str, detail: Json) -> str:
-    return f":pencil2: {_by(by)} changed it; votes are void"
+    left = f"; what is left: {total(detail['quote'])}" if detail.get("quote") else ""
+    return f":pencil2: {_by(by)} changed it{_without(detail)}{left}. Earlier votes are void"
 
 
 def _broke_glass(by: str, detail: Json) -> str:
@@ -181,6 +188,7 @@ def _said(words: object) -> str:
 
 
 _WORDS: Mapping[str, Callable[[str, Json], str]] = {
+    "quoted": _quoted,
     "asked": _asked,
     "edited": _edited,
     "approved": _approved,

@@ -18,6 +18,7 @@ from handlers.policy import Policy, Ruling, is_group
 from handlers.questions import Spent, Standing
 from handlers.requests import SEEN, Asker, Sorry
 from handlers.slack import forms
+from handlers.slack.approving import owners_too
 from handlers.slack.dates import parse_until, split_away
 from handlers.slack.digest import DigestCommands
 from handlers.slack.front import Body, Front, slack_error
@@ -95,11 +96,15 @@ class HouseCommands:
         lines = [
             f"*{escape(clip(headline, 200))}* · {total(request.quote)} · {code(request.id)}",
             self._front.messages.status(request),
-            *self._ruled(standing),
-            *(_deciding(standing) if request.state is RequestState.AWAITING else _decided(standing)),
-            *self._counted(standing),
+            *self.why_lines(standing),
         ]
         await self._tell(body, f"Why {headline} is where it is", lines)
+
+    def why_lines(self, standing: Standing) -> list[str]:
+        """By which rule it is decided, who may and who has, and what it counts against."""
+        is_open = standing.request.state is RequestState.AWAITING
+        decision = _deciding(standing) if is_open else _decided(standing)
+        return [*self._ruled(standing), *decision, *self._counted(standing)]
 
     def _ruled(self, standing: Standing) -> list[str]:
         request, ruling = standing.request, standing.ruling
@@ -134,11 +139,11 @@ class HouseCommands:
                 if others
                 else "Postroom's settings have no budgets, so nothing limits what a month may cost."
             )
-        lines = [line for one in spent for line in self._bar(one)]
-        key = f"{_FULL} spent · {_RESERVED} reserved for what is asked and not finished · {_FREE} left"
-        await self._tell(body, "What is left of the budgets", [*lines, key])
+        lines = [line for one in spent for line in self.bar(one)]
+        await self._tell(body, "What is left of the budgets", [*lines, KEY_OF_BARS])
 
-    def _bar(self, one: Spent) -> list[str]:
+    def bar(self, one: Spent) -> list[str]:
+        """A budget's month: whose it is, how much of it is used up as a bar, and what becomes of more."""
         budget, use = one.budget, one.use
         titles = self._front.catalogue.titles
         whose = whoever(budget.team) if is_group(budget.team) else place(budget.team) if budget.team else "everybody"
@@ -294,8 +299,9 @@ def _deciding(standing: Standing) -> list[str]:
     lines = ["*Who may decide it*", f"• {_people(named)}{count}"]
     lines += [f"• {_handed(one)}" for one in standing.stand_ins]
     needs = ruling.terms.needs
+    lines += [f"• and {one} has to say yes" for one in owners_too(ruling)]
     if yes:
-        lines.append(f"*Said yes* ({len(yes)} of {needs})")
+        lines.append("*Said yes*" if ruling.terms.owners else f"*Said yes* ({len(yes)} of {needs})")
         lines += [f"• {_voter(one.voter, one.principal)}, {moment(one.at)}" for one in yes]
     else:
         lines.append(f"Nobody has said yes yet; {needs} {'person has' if needs == 1 else 'different people have'} to.")
@@ -360,6 +366,7 @@ def _with_names(sentence: str, ids: frozenset[str]) -> str:
 # Words about money.
 
 _FULL, _RESERVED, _FREE = "█", "▓", "░"
+KEY_OF_BARS = f"{_FULL} spent · {_RESERVED} reserved for what is asked and not finished · {_FREE} left"
 
 
 def _drawn(spent: Decimal, reserved: Decimal, limit: Decimal) -> str:

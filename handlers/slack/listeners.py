@@ -25,6 +25,8 @@ from handlers.slack.digest import DigestCommands
 from handlers.slack.forms import first_input, notice
 from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, broken
 from handlers.slack.home import Home
+from handlers.slack.lists import RequestLists
+from handlers.slack.shortcuts import ASK, Shortcuts
 from storage.sqlite import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -49,10 +51,14 @@ class Door(AsyncMiddleware):
         self._acked = acked
         answers = Answers(front)
         self.asking = Asking(front, answers)
-        self._commands, self._home = Commands(front, answers), Home(front)
-        self._decisions = Decisions(front, self._commands, self.asking, answers)
+        lists = RequestLists(front)
+        self._commands, self.home = Commands(front, answers, lists), Home(front, lists)
+        shortcuts = Shortcuts(front, self._commands)
+        self._decisions = Decisions(front, self._commands, shortcuts, self.asking, answers, lists)
         self._kinds: Mapping[str, Listener] = {
-            "block_actions": self._decisions.on_click,
+            "shortcut": shortcuts.on_shortcut,
+            "message_action": shortcuts.on_shortcut,
+            "block_actions": self._on_click,
             "view_submission": self._on_submission,
             "event_callback": self._on_event,
         }
@@ -64,6 +70,7 @@ class Door(AsyncMiddleware):
             "items": self._decisions.on_items,
             "run_now": self._decisions.on_run_now,
             "digest": DigestCommands(front).on_setup,
+            ASK: shortcuts.on_search,
         }
 
     async def async_process(
@@ -102,6 +109,11 @@ class Door(AsyncMiddleware):
             self._front.background.spawn(self._front.sorry(body, error))
         return ack.response or await ack()
 
+    async def _on_click(self, ack: AsyncAck, body: Body) -> None:
+        await self._decisions.on_click(ack, body)
+        if (body.get("view") or {}).get("type") == "home":
+            self.home.stirred(body)
+
     async def _on_submission(self, ack: AsyncAck, body: Body) -> None:
         handle = self._submissions.get(str(body["view"].get("callback_id")))
         if handle is None:
@@ -117,12 +129,14 @@ class Door(AsyncMiddleware):
                 await ack(response_action="errors", errors={field: UNSTORED})
             else:
                 await ack(response_action="update", view=notice("Postroom", broken(error)))
+        else:
+            self.home.stirred(body)
 
     async def _on_event(self, ack: AsyncAck, body: Body) -> None:
         await ack()
         kind = str((body.get("event") or {}).get("type"))
         if kind == "app_home_opened":
-            self._front.background.spawn(self._home.on_opened(body))
+            self._front.background.spawn(self.home.on_opened(body))
         elif kind in ("app_uninstalled", "tokens_revoked"):
             log.error("slack_access_lost", event_type=kind, cure="install the app again, then restart Postroom")
 

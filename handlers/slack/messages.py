@@ -14,14 +14,16 @@ import slackblocks as sb
 from pydantic import TypeAdapter, ValidationError
 
 from handlers.policy import Ruling
-from handlers.requests import SEEN, Requests, Sorry, asked_about
-from handlers.slack.approving import budget_lines, by_rule, voters, who_decides
+from handlers.requests import SEEN, Requests, Sorry
+from handlers.settling import asked_about
+from handlers.slack.approving import budget_lines, by_rule, owners_too, voters, who_decides
 from handlers.slack.words import (
     LIST_TEXT,
     SECTION_TEXT,
     built,
     clip,
     code,
+    either,
     escape,
     length,
     moment,
@@ -37,8 +39,8 @@ from handlers.slack.words import (
     whoever,
 )
 from providers.action import Done, Failed, Item, ItemState, Outcome, Pending, Quote, QuoteLine, Unknown
+from storage.outbox import Owed
 from storage.records import Json, Message, MessageKind, Request, RequestState, Verdict, Vote
-from storage.store import Owed
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _MARKS = {
@@ -143,7 +145,7 @@ class Messages:
         blocks: list[sb.Block] = [
             sb.HeaderBlock(plain(headline, 150)),
             section(f"{asks} · *{cost}* · account {code(request.account)}"),
-            *paragraphs(self._lines(request, owed.before)),
+            *paragraphs(self.lines(request, owed.before)),
         ]
         if request.reason:
             blocks.extend(paragraphs(["*Reason*", quoted(clip(request.reason, 2500))]))
@@ -159,7 +161,7 @@ class Messages:
             ruling = self._requests.ruling_of(request)
             told = [who_decides(ruling, request, owed.votes), by_rule(ruling)]
             blocks.append(small(" ".join(filter(None, told))))
-            blocks.append(self._decision_buttons(request, cost, ruling))
+            blocks.append(self.decision_buttons(request))
         if self._can_be_stopped(request):
             blocks.append(sb.ActionsBlock([_stop_button(request)], block_id="stop"))
         if request.state is RequestState.UNKNOWN and request.asks_person:
@@ -172,25 +174,24 @@ class Messages:
         headline = escape(clip(self.headline(request), 200))
         line = f"{person(request.requester)} asked: *{headline}* · {_cost(request)}"
         blocks: list[sb.Block] = [section(line), section(self.status(request))]
+        blocks += self.requester_buttons(request)
+        return Rendered(clip(f"{line}. {self.status(request)}", 3000), built(blocks))
+
+    def requester_buttons(self, request: Request) -> list[sb.Block]:
+        """How whoever asked takes it back, as long as that can be."""
         waits_for_time = request.state is RequestState.APPROVED and request.not_before is not None
         if self._can_be_stopped(request):
-            blocks.append(sb.ActionsBlock([_stop_button(request)], block_id="stop"))
-        elif request.state is RequestState.AWAITING or waits_for_time:
-            then = "What was not sent so far will not be." if waits_for_time else "Nobody can approve it any more."
-            blocks.append(
-                sb.ActionsBlock(
-                    [
-                        sb.Button(
-                            plain("Cancel request", 75),
-                            action_id="cancel",
-                            value=request.id,
-                            confirm=_confirm("Cancel this request?", then, "Cancel it"),
-                        )
-                    ],
-                    block_id="requester",
-                )
-            )
-        return Rendered(clip(f"{line}. {self.status(request)}", 3000), built(blocks))
+            return [sb.ActionsBlock([_stop_button(request)], block_id="stop")]
+        if request.state is not RequestState.AWAITING and not waits_for_time:
+            return []
+        then = "What was not sent so far will not be." if waits_for_time else "Nobody can approve it any more."
+        cancel = sb.Button(
+            plain("Cancel request", 75),
+            action_id="cancel",
+            value=request.id,
+            confirm=_confirm("Cancel this request?", then, "Cancel it"),
+        )
+        return [sb.ActionsBlock([cancel], block_id="requester")]
 
     def _can_be_stopped(self, request: Request) -> bool:
         """Within its undo window; and a spend that is kept back, for of that nothing was sent."""
@@ -224,7 +225,7 @@ class Messages:
         lines = [said] if isinstance(said, str) else list(said)
         return Rendered(clip("\n".join(lines), 3000), built(paragraphs(lines)))
 
-    def _lines(self, request: Request, before: Json | None) -> list[str]:
+    def lines(self, request: Request, before: Json | None = None) -> list[str]:
         """What is bought, a line each: with its price before, with what became of it after.
 
         Where it asks anew, `before` is what it cost until then.
@@ -241,9 +242,13 @@ class Messages:
             return [":warning: *The price has changed since this was asked before:*", *changed]
         return quote_lines(request.quote)
 
-    def _decision_buttons(self, request: Request, cost: str, ruling: Ruling) -> sb.ActionsBlock:
+    def decision_buttons(self, request: Request) -> sb.ActionsBlock:
+        """Yes, no, not all of it, a question: for what waits, as it is now."""
+        ruling, cost = self._requests.ruling_of(request), _cost(request)
         value = f"{request.id}:{request.fingerprint[:SEEN]}"
         needs = f" {ruling.terms.needs} different people have to say yes." if ruling.terms.needs > 1 else ""
+        if ruling.terms.owners:
+            needs += " It goes over a budget, so its owner has to say yes as well."
         what = f"{clip(self.headline(request), 150)} for {cost}, from {request.account}.{needs}"
         elements: list[sb.Element] = [
             sb.Button(
@@ -505,7 +510,7 @@ def _confirm(title: str, text: str, yes: str) -> sb.ConfirmationDialogue:
     return sb.ConfirmationDialogue(plain(title, 100), plain(text, 300), plain(yes, 30), plain("Back", 30))
 
 
-# The thread's lines, one function per fact that handlers/requests.py and handlers/jobs.py commit.
+# The thread's lines, one function per fact that the handlers without Slack commit.
 
 
 def _asked(request: Request, body: Json, approvals: str) -> str:
@@ -513,6 +518,7 @@ def _asked(request: Request, body: Json, approvals: str) -> str:
     ruling = Ruling.from_json(request.ruling)
     needs = ruling.terms.needs if ruling is not None else 1
     who = "somebody there says yes" if needs == 1 else f"{needs} people there say yes"
+    who += "".join(f", and {one}" for one in owners_too(ruling)) if ruling is not None else ""
     return f":raised_hand: Sent to {place(approvals)} for approval. Nothing is {done} before {who}."
 
 
@@ -524,13 +530,22 @@ def _approved(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 
 def _approved_by_one(request: Request, body: Json, approvals: str) -> Sequence[str]:
-    more = int(body.get("needs") or 1) - int(body.get("given") or 0)
-    left = "One more person has" if more == 1 else f"{more} more people have"
+    lacks = body.get("lacks") or [{"more": int(body.get("needs") or 1) - int(body.get("given") or 0)}]
+    left = " and ".join(map(_lacking, lacks))
+    left = f"{left[0].upper()}{left[1:]}"
     anew = " Whoever said yes to all of it before has to look again." if body.get("without") else ""
     said = (
         f":ballot_box_with_check: {_by(body)} said yes. {left} to; the card in {place(approvals)} shows who may.{anew}"
     )
     return [*_taken_out(request, body), said, *_void(body)]
+
+
+def _lacking(part: Json) -> str:
+    """Who has to say yes still: `one more person has`, `for the budget “Sales” @finn has`."""
+    if part.get("budget"):
+        owners = either([whoever(str(one)) for one in part.get("of") or ()])
+        return f"for the budget “{escape(str(part['budget']))}” {owners} has"
+    return "one more person has" if part["more"] == 1 else f"{part['more']} more people have"
 
 
 def _auto_approved(request: Request, body: Json, approvals: str) -> str:
@@ -733,8 +748,9 @@ def _settled(request: Request, body: Json, approvals: str) -> str:
     if body.get("answer") == "again":
         then = "It is sent to the provider once more."
         if body.get("needs"):
+            who = f"{body['needs']} people" if int(body["needs"]) > 1 else "those who have to"
             then = (
-                f"It is sent once more when {body['needs']} people have said yes to that: the card in "
+                f"It is sent once more when {who} have said yes to that: the card in "
                 f"{place(approvals)} asks again, and who said yes before has to say it again."
             )
         elif body.get("stop_until"):

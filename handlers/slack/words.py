@@ -10,6 +10,7 @@ from typing import Any
 
 import slackblocks as sb
 
+from handlers.requests import Sorry
 from providers.fields import in_letters
 
 SECTION_TEXT = 3000
@@ -92,6 +93,16 @@ def place(channel: str) -> str:
 def moment(when: datetime) -> str:
     """A time in the reader's own zone."""
     return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{when:%Y-%m-%d %H:%M} UTC>"
+
+
+def told(said: str | Sorry) -> str:
+    """A sentence for people; a Sorry's with the mention and the times that it speaks of."""
+    if isinstance(said, str):
+        return escape(said)
+    text = escape(said.sentence).replace("{who}", person(said.who) if said.who else "somebody")
+    for name, when in said.times.items():
+        text = text.replace(f"{{{name}}}", moment(when))
+    return text
 
 
 def money(amount: Decimal | None, currency: str) -> str:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
-from providers.answers import Heard, Rows, first_problem
+from providers.answers import Heard, Reply, Rows, first_problem
 from providers.errors import (
     AuthExpired,
     BadAnswer,
@@ -29,7 +27,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport, Watcher
+from providers.http import Answer, Transport
 from providers.instantly.models import (
     ACCOUNT_STATUS_NUMBERS,
     AccountPage,
@@ -47,6 +45,7 @@ from providers.instantly.models import (
     Step,
     parse_accounts,
 )
+from providers.provider import Client
 
 PER_PAGE = 100
 MAX_PAGES = 1000
@@ -118,40 +117,16 @@ def connect(
     return InstantlyClient(transport, settings, clock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """A 2xx without an {error}. `body` may be None: the status was fine, the text unreadable."""
-
-    status: int
-    body: JsonValue = field(repr=False)
-
-
-class InstantlyClient:
+class InstantlyClient(Client):
     """One account at Instantly.
 
     Every method raises ProviderErrors only; OutcomeUnknown is the one after which something may have been changed.
     """
 
     def __init__(self, transport: Transport, settings: InstantlySettings, clock: Clock) -> None:
-        self.clock = clock
-        self._transport = transport
+        super().__init__(transport, clock)
         self._settings = settings
         self._heard = Heard("instantly", transport.account, self._secrets)
-
-    def __repr__(self) -> str:
-        return f"<InstantlyClient account={self._transport.account!r}>"
-
-    def resting_until(self) -> datetime | None:
-        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
-        return self._transport.resting_until()
-
-    def watch_calls(self, watcher: Watcher) -> None:
-        """Tell `watcher` of each try of a call from now on."""
-        self._transport.watcher = watcher
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
 
     async def verify_credentials(self) -> None:
         """List one account (endpoint row 92). Raises AuthExpired when Instantly refuses the cookie or the tokens."""
@@ -394,14 +369,14 @@ class InstantlyClient:
             detail = f"{shape.__name__}: {first_problem(error)}"
         raise BadAnswer("Instantly's answer could not be understood.", status=status, detail=detail)
 
-    def _parsed_accounts(self, reply: _Reply) -> Rows[SendingAccount]:
+    def _parsed_accounts(self, reply: Reply) -> Rows[SendingAccount]:
         try:
             return parse_accounts(reply.body)
         except ValueError as error:
             detail = str(error)
         raise BadAnswer("Instantly's answer could not be understood.", status=reply.status, detail=detail)
 
-    def _shaped_change(self, shape: type[_Shape], reply: _Reply) -> _Shape:
+    def _shaped_change(self, shape: type[_Shape], reply: Reply) -> _Shape:
         """What a change made, as `shape`. Raises OutcomeUnknown: the status was a yes."""
         try:
             return shape.model_validate(reply.body)
@@ -429,13 +404,13 @@ class InstantlyClient:
 
     async def _call(
         self, path: str, *, effect: Effect, json: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None
-    ) -> _Reply:
+    ) -> Reply:
         """Ask. Everything is a POST, readings as well. Returns any 2xx that is not an {error} in disguise."""
         answer = await self._transport.call("POST", path, effect=effect, json=json, headers=headers or self._headers())
         if 200 <= answer.status < 300:
             refusal = _refusal(answer)
             if not refusal.error:
-                return _Reply(answer.status, answer.body)
+                return Reply(answer.status, answer.body)
             raise self._disguised_error(answer.status, refusal, effect)
         raise self._error(answer.status, _refusal(answer), effect)
 

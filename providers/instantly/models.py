@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
 from pydantic.alias_generators import to_camel
 
-from providers.answers import Rows, left_out, moment
+from providers.answers import Number, Rows, Shape, Text, left_out, moment, text, whole
 
 
 class AccountStatus(StrEnum):
@@ -69,25 +69,11 @@ _CAMPAIGN_STATUSES: Mapping[int, CampaignStatus] = {
 _NOTHING: Mapping[str, Any] = {}
 _MALFORMED_ID = "22P02"
 _COULD_NOT_CREATE = "could not create campaign"
-_WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0{1,9})?", re.ASCII)
 
 
-def _text(value: Any) -> str:
-    if type(value) is str:
-        return value
+def _word(value: Any) -> str:
+    """A word as it was said, whatever it is: one that nobody has documented is noted as it stands there."""
     return "" if value is None else str(value)
-
-
-def _number_or_none(value: Any) -> int | None:
-    """A whole number out of 30, 30.0, "30" or " 30 "; None for all else, true and false included."""
-    if type(value) is int:
-        return value
-    if type(value) is str and len(value) < 19 and value.isascii() and value.isdigit():
-        return int(value)
-    if value is None or isinstance(value, bool):
-        return None
-    text = str(value).strip()
-    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
 
 
 def _score_or_none(value: Any) -> float | None:
@@ -101,7 +87,7 @@ def _score_or_none(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int:
-    return max(0, _number_or_none(value) or 0)
+    return max(0, whole(value) or 0)
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -119,23 +105,17 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(inner for inner in value if isinstance(inner, str)) if isinstance(value, list) else ()
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Number = Annotated[int | None, BeforeValidator(_number_or_none)]
 Count = Annotated[int, BeforeValidator(_count)]
 Moment = Annotated[datetime | None, BeforeValidator(moment)]
-Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=100)]
+Id = Annotated[str, BeforeValidator(text), Field(min_length=1, max_length=100)]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Campaign(_Answer):
+class Campaign(Shape):
     """A campaign (endpoint rows 88 and 89). `raw_status` is Instantly's own number, as text."""
 
     id: Id
     name: Text = Field("", validation_alias=AliasPath("payload", "name"))
-    raw_status: Text = Field("", validation_alias="status")
+    raw_status: Annotated[str, BeforeValidator(_word)] = Field("", validation_alias="status")
     created_at: Moment = Field(None, validation_alias="timestamp_created")
     owned_by: Text = ""
     not_sending_status: Text = ""
@@ -146,11 +126,11 @@ class Campaign(_Answer):
     @property
     def status(self) -> CampaignStatus:
         """The status in our vocabulary."""
-        number = _number_or_none(self.raw_status)
+        number = whole(self.raw_status)
         return CampaignStatus.UNKNOWN if number is None else _CAMPAIGN_STATUSES.get(number, CampaignStatus.UNKNOWN)
 
 
-class CampaignData(_Answer):
+class CampaignData(Shape):
     """The answer of endpoint row 89, which holds all of a campaign but its id."""
 
     campaign: dict[str, Any]
@@ -188,7 +168,7 @@ class SendingAccount(NamedTuple):
     @property
     def status(self) -> AccountStatus:
         """The status in our vocabulary."""
-        number = _number_or_none(self.raw_status)
+        number = whole(self.raw_status)
         return AccountStatus.UNKNOWN if number is None else _ACCOUNT_STATUSES.get(number, AccountStatus.UNKNOWN)
 
 
@@ -209,16 +189,16 @@ def _account(facts: Any) -> SendingAccount | None:
     tags = facts.get("tags")
     return SendingAccount(  # by position, which takes half the time: in the order in which they are declared
         email,
-        _text(name.get("first")),
-        _text(name.get("last")),
-        _text(facts.get("status")),
-        _number_or_none(facts.get("warmup_status")),
+        text(name.get("first")),
+        text(name.get("last")),
+        _word(facts.get("status")),
+        whole(facts.get("warmup_status")),
         _score_or_none(facts.get("stat_warmup_score")),
-        _number_or_none(facts.get("provider_code")),
-        _number_or_none(payload.get("daily_limit")),
-        _number_or_none(payload.get("sending_gap")),
-        _number_or_none(_object(payload.get("warmup")).get("limit")),
-        tuple([Tag(_text(tag.get("id")), _text(tag.get("label"))) for tag in tags if isinstance(tag, dict)])
+        whole(facts.get("provider_code")),
+        whole(payload.get("daily_limit")),
+        whole(payload.get("sending_gap")),
+        whole(_object(payload.get("warmup")).get("limit")),
+        tuple([Tag(text(tag.get("id")), text(tag.get("label"))) for tag in tags if isinstance(tag, dict)])
         if isinstance(tags, list)
         else (),
         moment(facts.get("timestamp_created")),
@@ -237,7 +217,7 @@ class AccountPage:
     """How many it had: some may have been left out, and Instantly may give fewer than the limit at a time."""
 
 
-class LeadImport(_Answer):
+class LeadImport(Shape):
     """What came of the leads that were added (endpoint row 95): a success may be a success in part."""
 
     total_sent: Count = 0
@@ -251,7 +231,7 @@ class LeadImport(_Answer):
     """How many more leads the plan has room for; None where Instantly does not say."""
 
 
-class ApiKey(_Answer):
+class ApiKey(Shape):
     """A key that was just made (endpoint row 94). `key` opens everything in the workspace, and is told only once."""
 
     id: Text = ""
@@ -261,7 +241,7 @@ class ApiKey(_Answer):
     created_at: Moment = Field(None, validation_alias="timestamp_created")
 
 
-class Refusal(_Answer):
+class Refusal(Shape):
     """A "no" in any of the three shapes: `{error}`, `{detail}` and `{statusCode, code, error, message}`."""
 
     error: Annotated[str, BeforeValidator(_complaint)] = ""

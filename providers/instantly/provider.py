@@ -8,6 +8,6 @@ from providers.instantly.notices import notices
 from providers.provider import Provider
 
 
-def instantly() -> Provider:
+def provider() -> Provider:
     """The provider whose folder this is."""
     return Provider("instantly", "Instantly", InstantlySettings, connect, ACTIONS, notices=notices)

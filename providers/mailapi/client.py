@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
-from providers.answers import Heard, Rows, first_problem
+from providers.answers import Heard, Reply, Rows, first_problem
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -32,7 +30,7 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport, Watcher
+from providers.http import Answer, Transport
 from providers.mailapi.models import (
     MOST_SUB_DOMAINS,
     AcceptedDomain,
@@ -48,6 +46,7 @@ from providers.mailapi.models import (
     parse_domains,
     parse_mailboxes,
 )
+from providers.provider import Client
 
 SUB_DOMAIN_SECONDS = 3600.0
 """Between two successful requests for sub-domains of one domain by one key (endpoint row 99)."""
@@ -117,40 +116,16 @@ def connect(
     return MailApiClient(transport, settings, clock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer that was not an error. `body` may be None: the status was fine, the text unreadable."""
-
-    status: int
-    body: JsonValue = field(repr=False)
-
-
-class MailApiClient:
+class MailApiClient(Client):
     """One account at MailAPI.tech.
 
     Every method raises ProviderErrors only; OutcomeUnknown is the one after which something may have been made.
     """
 
     def __init__(self, transport: Transport, settings: MailApiSettings, clock: Clock) -> None:
-        self.clock = clock
-        self._transport = transport
+        super().__init__(transport, clock)
         self._settings = settings
         self._heard = Heard("mailapi", transport.account, self._secrets)
-
-    def __repr__(self) -> str:
-        return f"<MailApiClient account={self._transport.account!r}>"
-
-    def resting_until(self) -> datetime | None:
-        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
-        return self._transport.resting_until()
-
-    def watch_calls(self, watcher: Watcher) -> None:
-        """Tell `watcher` of each try of a call from now on."""
-        self._transport.watcher = watcher
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
 
     async def verify_credentials(self) -> None:
         """List the domains (endpoint row 97). Raises AuthExpired when the key, or the caller's id, is refused."""
@@ -266,7 +241,7 @@ class MailApiClient:
             return
         raise Rejected(f"{problem} Nothing was sent.", fields={"sub_domains": [problem]})
 
-    def _accepted_domain(self, reply: _Reply) -> AcceptedDomain:
+    def _accepted_domain(self, reply: Reply) -> AcceptedDomain:
         accepted = self._shaped_change(AcceptedDomain, reply)
         if accepted.status.strip().lower() != "success":
             raise OutcomeUnknown(
@@ -322,7 +297,7 @@ class MailApiClient:
         for word in words:
             self._heard.note(kind, word)
 
-    def _parsed(self, parse: Callable[[JsonValue], Rows[_Row]], reply: _Reply) -> Rows[_Row]:
+    def _parsed(self, parse: Callable[[JsonValue], Rows[_Row]], reply: Reply) -> Rows[_Row]:
         try:
             rows = parse(reply.body)
         except ValueError as error:
@@ -332,7 +307,7 @@ class MailApiClient:
             return rows
         raise BadAnswer("MailAPI's answer could not be understood.", status=reply.status, detail=detail)
 
-    def _shaped_change(self, shape: type[_Shape], reply: _Reply) -> _Shape:
+    def _shaped_change(self, shape: type[_Shape], reply: Reply) -> _Shape:
         """What a change began, as `shape`. Raises OutcomeUnknown: the status was a yes."""
         try:
             return shape.model_validate(reply.body)
@@ -346,7 +321,7 @@ class MailApiClient:
 
     # Asking.
 
-    async def _read(self, path: str, query: Mapping[str, str | int]) -> _Reply:
+    async def _read(self, path: str, query: Mapping[str, str | int]) -> Reply:
         return self._answered(await self._send("GET", path, effect=Effect.READ, query=query), Effect.READ)
 
     async def _change(
@@ -356,7 +331,7 @@ class MailApiClient:
         *,
         effect: Effect = Effect.WRITE,
         limited_by_account: bool = True,
-    ) -> _Reply:
+    ) -> Reply:
         answer = await self._send("POST", path, effect=effect, body=body, limited_by_account=limited_by_account)
         return self._answered(answer, effect)
 
@@ -390,14 +365,14 @@ class MailApiClient:
             limited_by_account=limited_by_account,
         )
 
-    def _answered(self, answer: Answer, effect: Effect) -> _Reply:
+    def _answered(self, answer: Answer, effect: Effect) -> Reply:
         """Any 2xx that is not an error in disguise."""
         refusal = _refusal(answer)
         if not 200 <= answer.status < 300:
             raise self._error(answer.status, refusal, effect)
         if refusal.is_one:
             raise Rejected(f"MailAPI refused the request.{self._said(refusal)}", status=answer.status)
-        return _Reply(answer.status, answer.body)
+        return Reply(answer.status, answer.body)
 
     # What went wrong.
 

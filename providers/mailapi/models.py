@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from providers.answers import Rows, left_out
+from providers.answers import Number, Rows, Shape, Text, left_out, text, whole
 
 CREATED = "Created successfully."
 """What a task says of a mailbox that was made, to the letter. Anything else is something to look at."""
@@ -79,7 +79,6 @@ _TASK_STATES: Mapping[str, TaskState] = {
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})", re.ASCII)
-_DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def is_label(text: str) -> bool:
@@ -87,21 +86,8 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
-def _text(value: Any) -> str:
-    if type(value) is str:
-        return value
-    return "" if value is None else str(value)
-
-
 def _word(text: str) -> str:
     return text.strip().lower().replace(" ", "_")
-
-
-def _number_or_none(value: Any) -> int | None:
-    if type(value) is int:
-        return value
-    text = "" if isinstance(value, bool) else _text(value).strip()
-    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 @lru_cache(maxsize=1024)
@@ -155,9 +141,9 @@ def parse_domains(body: Any) -> Rows[Domain]:
     domains = (
         Domain(
             name,
-            _text(facts.get("status")),
-            _text(facts.get("domain_quota")),
-            _number_or_none(facts.get("mailbox_count")),
+            text(facts.get("status")),
+            text(facts.get("domain_quota")),
+            whole(facts.get("mailbox_count")),
             _date(facts.get("created_at")),
         )
         if isinstance(facts, dict)
@@ -174,8 +160,8 @@ def parse_mailboxes(body: Any) -> Rows[Mailbox]:
     mailboxes = (
         Mailbox(
             address,
-            _text(facts.get("provisioning_status")),
-            _text(facts.get("mailbox_quota")),
+            text(facts.get("provisioning_status")),
+            text(facts.get("mailbox_quota")),
             _date(facts.get("created_at")),
         )
         if isinstance(facts, dict)
@@ -196,16 +182,12 @@ def _results(body: Any) -> Mapping[str, Any]:
     raise ValueError("no results")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
 def _outcomes(value: Any) -> Any:
     """`{address: {status: prose}}`, or the prose alone, as outcomes."""
     if not isinstance(value, dict):
         return ()
     return tuple(
-        MailboxOutcome(address=address, said=_text(said.get("status") if isinstance(said, dict) else said))
+        MailboxOutcome(address=address, said=text(said.get("status") if isinstance(said, dict) else said))
         for address, said in value.items()
     )
 
@@ -218,7 +200,7 @@ def _task_id_text(value: Any) -> Any:
     return text if _TASK_ID.fullmatch(text) else None
 
 
-class MailboxOutcome(_Answer):
+class MailboxOutcome(Shape):
     """What a task says of one mailbox, in its own prose."""
 
     address: str
@@ -230,19 +212,17 @@ class MailboxOutcome(_Answer):
         return self.said == CREATED
 
 
-class Task(_Answer):
+class Task(Shape):
     """A task that makes mailboxes (endpoint rows 103 and 104). `raw_status` is MailAPI's own word."""
 
     id: Annotated[str | None, BeforeValidator(_task_id_text)] = Field(
         None, validation_alias=AliasChoices("task_id", "Task_id", "id")
     )
-    raw_status: Annotated[str, BeforeValidator(_text)] = Field(validation_alias=AliasChoices("status", "raw_status"))
-    reason: Annotated[str, BeforeValidator(_text)] = ""
+    raw_status: Text = Field(validation_alias=AliasChoices("status", "raw_status"))
+    reason: Text = ""
     """Why it failed, if it did and MailAPI says so; quoted by the client, free of secrets."""
-    domain: Annotated[str, BeforeValidator(_text)] = ""
-    total: Annotated[int | None, BeforeValidator(_number_or_none)] = Field(
-        None, validation_alias=AliasChoices("total_email", "total")
-    )
+    domain: Text = ""
+    total: Number = Field(None, validation_alias=AliasChoices("total_email", "total"))
     mailboxes: Annotated[tuple[MailboxOutcome, ...], BeforeValidator(_outcomes)] = Field(
         (), validation_alias=AliasChoices("results", "mailboxes")
     )
@@ -253,25 +233,25 @@ class Task(_Answer):
         return _TASK_STATES.get(_word(self.raw_status), TaskState.UNKNOWN)
 
 
-class AcceptedTask(_Answer):
+class AcceptedTask(Shape):
     """Mailboxes that MailAPI will make (endpoint rows 100 and 101)."""
 
     task_id: Annotated[str, BeforeValidator(_task_id_text)]
 
 
-class AcceptedDomain(_Answer):
+class AcceptedDomain(Shape):
     """Domains that MailAPI will make (endpoint rows 98 and 99). Only the newer edition names a task."""
 
-    status: Annotated[str, BeforeValidator(_text)]
-    domain: Annotated[str, BeforeValidator(_text)] = ""
+    status: Text
+    domain: Text = ""
     task_id: Annotated[str | None, BeforeValidator(_task_id_text)] = None
 
 
-class Refusal(_Answer):
+class Refusal(Shape):
     """The error contract: `{status: "error", reason}`. The reason may be missing."""
 
-    status: Annotated[str, BeforeValidator(_text)] = ""
-    reason: Annotated[str, BeforeValidator(_text)] = Field("", validation_alias=AliasChoices("reason", "message"))
+    status: Text = ""
+    reason: Text = Field("", validation_alias=AliasChoices("reason", "message"))
 
     @property
     def is_one(self) -> bool:

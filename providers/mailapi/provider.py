@@ -7,6 +7,6 @@ from providers.mailapi.client import MailApiSettings, connect
 from providers.provider import Provider
 
 
-def mailapi() -> Provider:
+def provider() -> Provider:
     """The provider whose folder this is."""
     return Provider("mailapi", "MailAPI.tech", MailApiSettings, connect, ACTIONS)

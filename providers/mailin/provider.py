@@ -9,7 +9,7 @@ from providers.mailin.settings import MailinSettings
 from providers.provider import Provider
 
 
-def mailin() -> Provider:
+def provider() -> Provider:
     """The provider whose folder this is."""
     return Provider(
         "mailin",

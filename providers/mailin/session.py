@@ -28,11 +28,12 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Form, Transport, Watcher
+from providers.http import Answer, Form, Transport
 from providers.mailin.lenient import Page, number_or_none, read_page
 from providers.mailin.models import Accepted, Refusal
 from providers.mailin.repair import repaired_json
 from providers.mailin.settings import MailinSettings
+from providers.provider import Client
 
 PER_PAGE = 100
 MAX_PAGES = 1000
@@ -80,12 +81,11 @@ class Reply:
     answer: Answer = field(repr=False)
 
 
-class Session:
+class Session(Client):
     """Logged in at Mailin, for the classes that know its endpoints: they share it by deriving from it."""
 
     def __init__(self, transport: Transport, settings: MailinSettings, clock: Clock) -> None:
-        self.clock = clock
-        self._transport = transport
+        super().__init__(transport, clock)
         self._settings = settings
         self._token: SecretStr | None = None
         self._user_id: int | None = None
@@ -93,18 +93,6 @@ class Session:
         self._no_login_before: datetime | None = None
         self._heard = Heard("mailin", transport.account, self._secrets)
         self._odd = self._heard.note
-
-    def resting_until(self) -> datetime | None:
-        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
-        return self._transport.resting_until()
-
-    def watch_calls(self, watcher: Watcher) -> None:
-        """Tell `watcher` of each try of a call from now on."""
-        self._transport.watcher = watcher
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
 
     async def verify_credentials(self) -> None:
         """Log in afresh (endpoint row 17). Raises AuthExpired when Mailin refuses."""

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -27,7 +26,8 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Pace, Transport, Watcher
+from providers.http import Answer, Pace, Transport
+from providers.provider import Client
 from providers.scaledmail.models import (
     Domain,
     DomainStatus,
@@ -139,7 +139,7 @@ class _Reply:
     readable: bool
 
 
-class ScaledMailClient:
+class ScaledMailClient(Client):
     """One account at ScaledMail, working in one of its organizations.
 
     Every method raises ProviderErrors only. Of a purchase, OutcomeUnknown is the one error after which something may
@@ -147,8 +147,7 @@ class ScaledMailClient:
     """
 
     def __init__(self, transport: Transport, settings: ScaledMailSettings, clock: Clock) -> None:
-        self.clock = clock
-        self._transport = transport
+        super().__init__(transport, clock)
         self._settings = settings
         self._organization_id = settings.organization_id
         self._finding_out = asyncio.Lock()
@@ -161,18 +160,6 @@ class ScaledMailClient:
     def organization_id(self) -> str | None:
         """The organization it works in; None until the account's only one has been found out."""
         return self._organization_id
-
-    def resting_until(self) -> datetime | None:
-        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
-        return self._transport.resting_until()
-
-    def watch_calls(self, watcher: Watcher) -> None:
-        """Tell `watcher` of each try of a call from now on."""
-        self._transport.watcher = watcher
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
 
     # The account.
 

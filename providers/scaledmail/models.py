@@ -17,7 +17,7 @@ from pydantic import (
     SecretStr,
 )
 
-from providers.answers import read_rows
+from providers.answers import Count, Name, Shape, Text, how_many, read_rows, secret
 
 CURRENCY = "USD"
 """What ScaledMail's prices are in; its answers do not say."""
@@ -96,17 +96,6 @@ def _word(value: Any) -> str:
     return "" if value is None else "_".join(str(value).lower().replace("-", " ").replace("_", " ").split())
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) else ""
-
-
-def _count(value: Any) -> int | None:
-    text = _text(value).strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
 def _price(value: Any) -> Decimal | None:
     """A price out of 23, 23.5 or "$1,023.50"; None for whatever is not a finite amount of zero or more."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -116,10 +105,6 @@ def _price(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return price if price.is_finite() and 0 <= price < 10**8 else None
-
-
-def _secret(value: Any) -> SecretStr | None:
-    return SecretStr(value) if isinstance(value, str) and value else None
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -133,17 +118,12 @@ def _names(value: Any) -> tuple[str, ...]:
     return ()
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Name = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Count = Annotated[int | None, BeforeValidator(_count)]
 Price = Annotated[Decimal | None, BeforeValidator(_price)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(
-        defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True, validate_by_name=True
-    )
+class _Answer(Shape):
+    model_config = ConfigDict(validate_by_name=True)
 
 
 class _Wanted(BaseModel):
@@ -266,7 +246,7 @@ class MailboxPassword(_Answer):
     ]
     password: Annotated[
         SecretStr | None,
-        BeforeValidator(_secret),
+        BeforeValidator(secret),
         Field(
             validation_alias=AliasChoices("password", "app_password", "appPassword", "smtp_password", "smtpPassword")
         ),
@@ -342,7 +322,7 @@ def stock(body: JsonValue) -> Stock | None:
         unreadable += read.unreadable
     return Stock(
         inboxes=tuple(inboxes),
-        stated_total=_count(body.get("total")),
+        stated_total=how_many(body.get("total")),
         unknown_platforms=tuple(name for name in shelves if name and _word(name) not in _PLATFORMS),
         unreadable=unreadable,
     )

@@ -9,7 +9,7 @@ from providers.scaledmail.actions import ACTIONS
 from providers.scaledmail.client import Paces, ScaledMailSettings, connect
 
 
-def scaledmail() -> Provider:
+def provider() -> Provider:
     """The provider whose folder this is. The accounts that are opened with the same one share a pace for each key."""
     return Provider(
         "scaledmail",

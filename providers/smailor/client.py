@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, JsonValue, SecretStr, ValidationError, field_validator
 
 from providers.accounts import AccountSettings, Clock
 from providers.action import Effect
-from providers.answers import Heard, listed, read_rows
+from providers.answers import Heard, Reply, listed, read_rows
 from providers.errors import (
     AlreadyExists,
     AuthExpired,
@@ -28,7 +26,8 @@ from providers.errors import (
     Rejected,
     Upstream,
 )
-from providers.http import Answer, Transport, Watcher
+from providers.http import Answer, Transport
+from providers.provider import Client
 from providers.smailor.models import (
     Domain,
     ListedTemplate,
@@ -149,15 +148,7 @@ def connect(
     return SmailorClient(transport, settings, clock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An answer that was not an error: JSON, or nothing at all."""
-
-    status: int
-    body: JsonValue = field(repr=False)
-
-
-class SmailorClient:
+class SmailorClient(Client):
     """One account at Smailor.
 
     Every method raises ProviderErrors only. After OutcomeUnknown a change may have happened; after any other, it has
@@ -165,25 +156,9 @@ class SmailorClient:
     """
 
     def __init__(self, transport: Transport, settings: SmailorSettings, clock: Clock) -> None:
-        self.clock = clock
-        self._transport = transport
+        super().__init__(transport, clock)
         self._settings = settings
         self._heard = Heard("smailor", transport.account, self._secrets)
-
-    def __repr__(self) -> str:
-        return f"<SmailorClient account={self._transport.account!r}>"
-
-    def resting_until(self) -> datetime | None:
-        """Until when the account is left alone, so that every call would be NotSent; None when one may be sent."""
-        return self._transport.resting_until()
-
-    def watch_calls(self, watcher: Watcher) -> None:
-        """Tell `watcher` of each try of a call from now on."""
-        self._transport.watcher = watcher
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
 
     # The account.
 
@@ -310,12 +285,12 @@ class SmailorClient:
         self._heard.note_left_out(path, read.unreadable)
         return read
 
-    def _shaped(self, shape: type[_Shape], said: Mapping[str, JsonValue], reply: _Reply) -> _Shape:
+    def _shaped(self, shape: type[_Shape], said: Mapping[str, JsonValue], reply: Reply) -> _Shape:
         with contextlib.suppress(ValidationError):
             return shape.model_validate(said)
         raise self._not_understood(reply, f"no readable {shape.__name__}")
 
-    def _not_understood(self, reply: _Reply, detail: str) -> BadAnswer:
+    def _not_understood(self, reply: Reply, detail: str) -> BadAnswer:
         return BadAnswer("Smailor's answer could not be understood.", status=reply.status, detail=detail)
 
     async def _call(
@@ -327,7 +302,7 @@ class SmailorClient:
         json: object = None,
         params: Mapping[str, str] | None = None,
         world: World = "key",
-    ) -> _Reply:
+    ) -> Reply:
         """Ask, as `world` wants it. Returns any 2xx that means it; raises for the rest what the tables above say."""
         answer = await self._transport.call(
             method, path, effect=effect, json=json, params=params, headers=self._identification(world)
@@ -343,7 +318,7 @@ class SmailorClient:
                 status=answer.status,
                 detail="not JSON",
             )
-        return _Reply(answer.status, answer.body)
+        return Reply(answer.status, answer.body)
 
     def _identification(self, world: World) -> dict[str, str]:
         if world == "session":

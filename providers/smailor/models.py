@@ -14,11 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    SecretStr,
     model_validator,
 )
 
-from providers.answers import moment
+from providers.answers import Count, Name, Secret, Shape, Text, moment, text
 
 MOST_TEMPLATES = 50
 """In one account (endpoint row 11)."""
@@ -44,19 +43,8 @@ def _word(value: Any) -> str:
     return "" if value is None else str(value).strip().lower()
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) else ""
-
-
 def _text_or_none(value: Any) -> str | None:
-    return _text(value) or None
-
-
-def _count(value: Any) -> int | None:
-    text = _word(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return text(value) or None
 
 
 def _yes_or_no(value: Any) -> bool | None:
@@ -67,24 +55,15 @@ def _yes_or_no(value: Any) -> bool | None:
 def _texts(value: Any) -> tuple[str, ...]:
     """Ids out of a list of ids or of objects with an `id`; one alone counts as a list of one."""
     found = value if isinstance(value, list) else [value]
-    texts = (_text(inner.get("id") if isinstance(inner, dict) else inner) for inner in found)
+    texts = (text(inner.get("id") if isinstance(inner, dict) else inner) for inner in found)
     return tuple(text for text in texts if text)
 
 
-def _secret(value: Any) -> SecretStr | None:
-    return SecretStr(value) if isinstance(value, str) and value else None
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-Name = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Count = Annotated[int | None, BeforeValidator(_count)]
 Maybe = Annotated[bool | None, BeforeValidator(_yes_or_no)]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(
-        defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True, validate_by_name=True
-    )
+class _Answer(Shape):
+    model_config = ConfigDict(validate_by_name=True)
 
 
 class _Wanted(BaseModel):
@@ -153,7 +132,7 @@ class NewMailbox(_Answer):
     id: Text = ""
     address: Annotated[Name, Field(validation_alias=AliasChoices("address", "email", "emailAddress", "email_address"))]
     display_name: Annotated[Text, Field(validation_alias=AliasChoices("displayName", "display_name"))] = ""
-    password: Annotated[SecretStr | None, BeforeValidator(_secret)] = None
+    password: Secret = None
     remaining: Count = None
 
 
@@ -289,7 +268,7 @@ def _reasons(said: Mapping[str, JsonValue]) -> dict[str, list[str]]:
                 if isinstance(issue, dict):
                     path = issue.get("path") or issue.get("field") or ""
                     name = ".".join(map(str, path)) if isinstance(path, list) else str(path)
-                    found.setdefault(name, []).append(_text(issue.get("message")))
+                    found.setdefault(name, []).append(text(issue.get("message")))
             if found:
                 return found
     return {}

@@ -8,6 +8,6 @@ from providers.smailor.client import SmailorSettings, connect
 from providers.smailor.notices import notices
 
 
-def smailor() -> Provider:
+def provider() -> Provider:
     """The provider whose folder this is."""
     return Provider("smailor", "Smailor", SmailorSettings, connect, ACTIONS, notices=notices)

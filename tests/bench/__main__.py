@@ -1,7 +1,7 @@
 """`make bench`: how Postroom does beside bare Bolt and bare SQLite, in one run of interleaved rounds.
 
 Nothing here fails on a time: it prints what was reached and what was wanted. `python -m tests.bench --quick` is for
-while one is working on something; `--only answers|catalogue|clients|digest|polling|storing|starts` measures a part.
+while one is working on something; `--only starts` measures a part, and `--help` names them all.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ import structlog
 from rich.console import Console
 
 from tests.bench.answering import FULL, QUICK, Sizes, measure_answers, measure_catalogues
+from tests.bench.busy import measure_busy
 from tests.bench.clients import measure_clients
 from tests.bench.digest import measure_digest
+from tests.bench.housekeeping import measure_housekeeping
+from tests.bench.load import percentile
 from tests.bench.polling import measure_polling
 from tests.bench.report import Line, answer_lines, show_answers, show_lines
 from tests.bench.starting import measure_starts
@@ -139,11 +142,35 @@ async def _polling(sizes: Sizes, quick: bool, console: Console, say: Say) -> lis
     return polled.lines()
 
 
+async def _busy(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    answered = await measure_busy(20_000 if quick else 100_000, sizes.requests[16], sizes.rounds, say)
+    idle, busy = (statistics.median(one) * 1000 for one in (answered.idle, answered.busy))
+    console.print(
+        f"All but one answer in a hundred to a command, 16 at a time: within {idle:.1f} ms with nothing due, "
+        f"{busy:.1f} ms while {statistics.median(answered.looks):,.0f} jobs a second are looked at."
+    )
+    return [Line("ack p99 while the poller works at full speed / when idle", answered.ratio(), 3)]
+
+
+async def _housekeeping(sizes: Sizes, quick: bool, console: Console, say: Say) -> list[Line]:
+    tidied = await measure_housekeeping(100_000 if quick else 1_000_000, say)
+    (alone, longest), (meanwhile, longest_then) = (
+        (percentile(one, 0.99) * 1000, max(one) * 1000) for one in (tidied.alone, tidied.meanwhile)
+    )
+    console.print(
+        f"{tidied.gone:,} old messages thrown away in {tidied.seconds:.0f} s. All but one small write of 100 took "
+        f"{alone:.1f} ms alone and {meanwhile:.1f} ms meanwhile, the longest {longest:.0f} and {longest_then:.0f}."
+    )
+    return [Line("p99 of a small write while old rows are thrown away / alone", tidied.ratio(), 3)]
+
+
 _PARTS = {
     "answers": _answers,
+    "busy": _busy,
     "catalogue": _catalogue,
     "clients": _clients,
     "digest": _digest,
+    "housekeeping": _housekeeping,
     "polling": _polling,
     "storing": _storing,
     "starts": _starts,

@@ -23,8 +23,8 @@ from providers.mailin.lenient import read_page
 from providers.mailin.models import Mailbox
 from providers.mailin.settings import MailinSettings
 from tests.bench.canned import PER_PAGE, TOKEN, page_of_mailboxes
-from tests.bench.prepare import Clock
 from tests.bench.processes import printing
+from tests.bench.watched import Clock
 
 AT_ONCE = (1, 16)
 MAILBOXES = 10_000

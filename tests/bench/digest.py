@@ -22,6 +22,7 @@ from handlers.policy import Budget, Policy, Terms, period_of
 from handlers.questions import Questions
 from handlers.slack.digest import draw
 from handlers.slack.messages import Messages
+from providers.catalogue import built_in
 from storage.digests import DigestBooks
 from storage.records import RequestState
 from storage.sqlite import SqliteDatabase
@@ -31,7 +32,7 @@ from tests.bench.world import APPROVALS, APPROVER, REQUESTER, TEAM
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 TEAMS = 20
-_SECTIONS = (Section.DECISIONS, Section.STUCK, Section.ENDED, Section.MONEY)
+_SECTIONS = (Section.DECISIONS, Section.STUCK, Section.ENDED, Section.MONEY, Section.RENEWALS)
 """The providers are not asked: how long they take is theirs."""
 _FILL = """
     INSERT INTO requests (
@@ -92,9 +93,9 @@ async def measure_digest(rows: int, days: int, rounds: int, say: Callable[[str],
         database = SqliteDatabase(path)
         raw = _filled(path, rows, days)
         store = Store(database)
-        requests = asking(store, _policy(), _Standing())
+        requests = asking(store, _policy(), _Standing()).requests
         questions = Questions(store, requests, _Standing())
-        digests = Digests(DigestBooks(database), requests, questions, {}, {}, clock=_Standing())
+        digests = Digests(DigestBooks(database), requests, questions, {}, {}, catalogue=built_in(), clock=_Standing())
         messages = Messages(requests)
         since = NOW - timedelta(days=1)
         try:

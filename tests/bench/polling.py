@@ -1,21 +1,18 @@
 """How fast jobs are watched: the real poller, store and transport, beside bare httpx over aiohttp without a database.
 
-The provider is a process of its own that answers after a while. `python -m tests.bench.polling serve PORT` is that
-process, `idle` is one that waits with many jobs of which none is due.
+The provider is a process of its own that answers after a while: `python -m tests.bench.polling serve PORT`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,29 +21,21 @@ from typing import Any
 import httpx
 import uvicorn
 from httpx_aiohttp import AiohttpTransport
-from pydantic import JsonValue, SecretStr
+from pydantic import SecretStr
 
-from bot.scheduler import Beats
-from handlers.jobs import LOOKS_AT_ONCE, Jobs
-from handlers.policy import JobTimes, Policy, Terms
-from handlers.requests import Requests
-from providers.accounts import Account
-from providers.action import Action, Effect, Outcome, Pending
-from providers.catalogue import Catalogue
+from handlers.jobs import LOOKS_AT_ONCE
 from providers.http import Transport
 from providers.mailin.actions.domains import TransferDomain
 from providers.mailin.client import MailinSettings, connect
 from providers.mailin.sandbox import SANDBOX_EMAIL, SANDBOX_PASSWORD, MailinSandbox, serve
 from storage.sqlite import SqliteDatabase
-from storage.store import Store
-from tests.bench.prepare import Clock, _Nobody
-from tests.bench.processes import free_port, resident_mib, running
+from tests.bench import peers
+from tests.bench.processes import Server, free_port, running
 from tests.bench.report import Line
+from tests.bench.watched import IDLE_SECONDS, Clock, Order, watching
 
 THINK_SECONDS = 0.05
 PAGE = 100
-IDLE_SECONDS = 10
-_TIMES = JobTimes(timedelta(days=1), timedelta(days=1), timedelta(days=30), timedelta(minutes=5), timedelta(days=1))
 _FILL = """
     INSERT INTO requests (
         id, team, requester, channel, command, created_at, updated_at, state, provider, account, input, quote, reason,
@@ -88,17 +77,6 @@ asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
 """The peer that waits, with nothing else in its process."""
 
 
-class Order(Action, provider="bench", command="order make", title="Make an order", effect=Effect.WRITE):
-    """Make an order."""
-
-    number: int
-
-    async def poll(self, client: Transport, ref: Mapping[str, JsonValue]) -> Outcome:
-        answer = await client.call("GET", f"/orders/{self.number}", effect=Effect.READ)
-        assert isinstance(answer.body, dict)
-        return Pending(ref={}, progress=str(answer.body["state"]))
-
-
 @dataclass(slots=True)
 class Polled:
     """A value for each round."""
@@ -109,6 +87,8 @@ class Polled:
     """Jobs a second at one that answers at once."""
     bare: list[float] = field(default_factory=list)
     """The same calls by httpx over aiohttp, nothing stored."""
+    peers: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """The same by others, each with a file of its own. Who is not installed is missing."""
     stall_ms: float = 0.0
     """The longest time for which nothing else got its turn, with many jobs overdue at once."""
     idle: tuple[float, float] = (0.0, 0.0)
@@ -124,11 +104,19 @@ class Polled:
         return [
             Line("poller, 50 ms of think time / the bound", statistics.median(self.slow) / bound, 0.8, at_least=True),
             Line("poller / bare httpx-aiohttp without a database", beside, 0.7, at_least=True),
+            Line("poller / APScheduler's SQL store", self._beside("apscheduler"), 4, at_least=True),
+            Line("poller / Huey on SQLite", self._beside("huey"), 2, at_least=True),
             Line("many jobs overdue at once: longest stall", self.stall_ms, 150, unit=" ms"),
             Line("many jobs waiting, none due: CPU a minute", self.idle[0], 0.3, unit=" s"),
             Line("the same: resident memory / APScheduler's", self.idle[1] / self.idle_apscheduler[1], 0.5),
             Line("calls for 5,000 waiting domains", self.listing_calls, self.listing_pages + 1),
         ]
+
+    def _beside(self, peer: str) -> float | None:
+        """How many times as fast as a peer; None where it is not installed."""
+        if peer not in self.peers:
+            return None
+        return statistics.median(ours / its for ours, its in zip(self.ours, self.peers[peer], strict=True))
 
 
 async def measure_polling(jobs: int, many: int, rounds: int, say: Callable[[str], None]) -> Polled:
@@ -136,23 +124,32 @@ async def measure_polling(jobs: int, many: int, rounds: int, say: Callable[[str]
     polled = Polled()
     with tempfile.TemporaryDirectory(prefix="postroom-bench-") as name:
         folder, port = Path(name), free_port()
-        server = ("-m", "tests.bench.polling", "serve", str(port))
-        async with running(server, port, {}, folder / "server.log"):
+        async with serving(port, folder / "server.log"):
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: jobs at a provider")
                 polled.slow.append((await _poll(folder / f"slow{number}.db", port, jobs, THINK_SECONDS))[0])
                 polled.bare.append(await _bare(port, jobs))
                 polled.ours.append((await _poll(folder / f"ours{number}.db", port, jobs, 0))[0])
+                for peer in filter(peers.is_installed, peers.NEEDS):
+                    say(f"round {number + 1} of {rounds}: {peer}")
+                    own = folder / f"{peer}{number}"
+                    own.mkdir()
+                    polled.peers.setdefault(peer, []).append(await peers.rate_of(peer, port, jobs // 5, own))
             say(f"{many:,} jobs overdue at once")
             polled.stall_ms = (await _poll(folder / "overdue.db", port, many, 0, until=max(many // 10, jobs)))[1] * 1000
         say(f"idle with {many:,} jobs")
         waiting = folder / "waiting.db"
         fill(waiting, many, due=datetime.now(UTC) + timedelta(days=1))
-        polled.idle = await _apart("-m", "tests.bench.polling", "idle", str(waiting))
+        polled.idle = await _apart("-m", "tests.bench.watched", str(waiting))
         polled.idle_apscheduler = await _apart("-c", _APSCHEDULER, str(many), str(IDLE_SECONDS))
         say("5,000 domains in one listing")
         polled.listing_calls, polled.listing_pages = await _listing(folder / "listing.db")
     return polled
+
+
+def serving(port: int, log: Path) -> AbstractAsyncContextManager[Server]:
+    """The provider of this file, in a process of its own."""
+    return running(("-m", "tests.bench.polling", "serve", str(port)), port, {}, log)
 
 
 def fill(path: Path, rows: int, *, due: datetime, command: str = "order make", given: str = '{"number": %}') -> None:
@@ -169,37 +166,6 @@ def fill(path: Path, rows: int, *, due: datetime, command: str = "order make", g
     db.execute(_JOBS, {"due": _text(due)})
     db.execute("COMMIT")
     database.close()
-
-
-@asynccontextmanager
-async def _watching(path: Path, client: Any, *actions: type[Action]) -> AsyncIterator[tuple[Beats, Store]]:
-    """The poller and its beat over a database, as the house has them."""
-    store = Store(SqliteDatabase(path))
-    clock = Clock()
-    beats = Beats(store, clock)
-    provider = actions[0].provider
-    requests = Requests(
-        store=store,
-        catalogue=Catalogue(actions),
-        accounts={f"{provider}-main": Account(f"{provider}-main", provider, client)},
-        policy=Policy(Terms(("U0OMAR",)), "C0APPROVALS"),
-        times=_TIMES,
-        directory=_Nobody(),
-        clock=clock,
-        chance=random.random,
-        changed=beats.wake,
-    )
-    jobs = Jobs(
-        store=store, requests=requests, times=_TIMES, clock=clock, chance=random.random, changed=beats.wake
-    )  # fmt: skip
-    beats.add("jobs", jobs.look, timedelta(seconds=5))
-    beats.start()
-    try:
-        yield beats, store
-    finally:
-        await beats.stop(5)
-        await jobs.looks.drain(30)
-        store.close()
 
 
 async def _poll(path: Path, port: int, rows: int, think: float, until: int | None = None) -> tuple[float, float]:
@@ -219,7 +185,7 @@ async def _poll(path: Path, port: int, rows: int, think: float, until: int | Non
             return answer
 
     client = Counting(f"http://127.0.0.1:{port}/{think}", account="bench-main", clock=Clock())
-    async with _watching(path, client, Order):
+    async with watching(path, client, Order):
         stalls = asyncio.create_task(_longest_stall(finished))
         started = time.perf_counter()
         await finished.wait()
@@ -269,8 +235,8 @@ async def _listing(path: Path) -> tuple[int, int]:
         client = connect("mailin-main", settings, clock, sleep=asyncio.sleep)
         await client.find_domain("log.in")
         before = sandbox.calls.total()
-        async with _watching(path, client, TransferDomain) as (_, store):
-            while (due := await store.next_job_due()) is None or due < clock.now() + timedelta(hours=1):  # noqa: ASYNC110
+        async with watching(path, client, TransferDomain) as (_, store):
+            while (due := await store.jobs.next_due()) is None or due < clock.now() + timedelta(hours=1):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await client.aclose()
         return sandbox.calls.total() - before, len(names) // PAGE
@@ -282,20 +248,6 @@ async def _apart(*arguments: str) -> tuple[float, float]:
     out, _ = await process.communicate()
     cpu, resident = json.loads(out.splitlines()[-1])
     return cpu, resident
-
-
-async def _idle(path: Path) -> None:
-    client = Transport("http://127.0.0.1:1", account="bench-main", clock=Clock())
-    async with _watching(path, client, Order):
-        await _tell_use()
-
-
-async def _tell_use() -> None:
-    await asyncio.sleep(2)
-    before = time.process_time()
-    await asyncio.sleep(IDLE_SECONDS)
-    used = (time.process_time() - before) * 60 / IDLE_SECONDS
-    print(json.dumps([used, resident_mib(os.getpid())]))
 
 
 async def _provider(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -319,8 +271,6 @@ def main() -> None:
     match sys.argv[1:]:
         case ["serve", port]:
             uvicorn.run(_provider, host="127.0.0.1", port=int(port), log_level="warning", lifespan="off")
-        case ["idle", path]:
-            asyncio.run(_idle(Path(path)))
 
 
 if __name__ == "__main__":

@@ -7,22 +7,25 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from handlers.life import Life
 from handlers.policy import JobTimes, Policy, Ruling, Terms
-from handlers.requests import SEEN, Asker, Requests
+from handlers.requests import SEEN, Asker
 from handlers.slack import forms
 from handlers.slack.messages import Messages
 from providers.accounts import PriceList
 from providers.action import Quote
 from providers.catalogue import built_in
 from providers.mailin.actions import BuyDomains
+from storage.outbox import Owed
 from storage.records import MessageKind, Request
 from storage.sqlite import SqliteDatabase
-from storage.store import Owed, Store
+from storage.store import Store
+from tests.bench.watched import Clock, Nobody
 from tests.bench.world import ACCOUNT, APPROVALS, APPROVER, CHANNEL, REQUESTER, TEAM
 
 ACTION = BuyDomains(domains=["acme-mail.com"])
@@ -40,23 +43,16 @@ class Prepared:
     cards: Sequence[Mapping[str, Any]]
 
 
-class Clock:
-    """The machine's own clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-def asking(store: Store, policy: Policy | None = None, clock: Any = None) -> Requests:
+def asking(store: Store, policy: Policy | None = None, clock: Any = None) -> Life:
     """The life of requests over `store`, with no provider at hand."""
     times = JobTimes(*(timedelta(minutes=1),) * 5)
-    return Requests(
+    return Life(
         store=store,
         catalogue=built_in(),
         accounts={},
         policy=policy or Policy(Terms(APPROVERS), APPROVALS),
         times=times,
-        directory=_Nobody(),
+        directory=Nobody(),
         clock=clock or Clock(),
         chance=random.random,
         changed=lambda _: None,
@@ -68,27 +64,27 @@ async def prepare(database: Path, drafts: int, waiting: int) -> Prepared:
     opened = SqliteDatabase(database)
     store = Store(opened)
     try:
-        requests = asking(store)
-        checked = await in_batches(drafts + waiting, lambda _: checked_draft(store, requests))
-        asked = await in_batches(waiting, lambda number: confirm(requests, checked[drafts + number]))
+        life = asking(store)
+        checked = await in_batches(drafts + waiting, lambda _: checked_draft(store, life))
+        asked = await in_batches(waiting, lambda number: confirm(life, checked[drafts + number]))
         await opened.write(
             lambda db: db.execute(
                 "UPDATE messages SET sent = wanted, ts = '1750000000.' || substr('000000' || seq, -6),"
                 " posted_in = channel WHERE sent < wanted"
             )
         )
-        return Prepared(_reviews(checked[:drafts]), await _cards(store, requests, asked))
+        return Prepared(_reviews(checked[:drafts]), await _cards(store, life, asked))
     finally:
         store.close()
 
 
-async def checked_draft(store: Store, requests: Requests) -> Request:
+async def checked_draft(store: Store, life: Life) -> Request:
     """A form that Ana filled in and whose names were found to be free."""
     quote = await ACTION.quote(None, PRICES)  # type: ignore[arg-type]  # a price list is all it reads
-    draft = await requests.draft(ACTION.command, Asker(TEAM, REQUESTER, CHANNEL))
-    filled = await requests.fill(draft, ACTION, account=ACCOUNT, reason=REASON, view_id=f"V{draft.id}")
+    draft = await life.drafts.open(ACTION.command, Asker(TEAM, REQUESTER, CHANNEL))
+    filled = await life.drafts.fill(draft, ACTION, account=ACCOUNT, reason=REASON, view_id=f"V{draft.id}")
     assert filled.checking_since is not None
-    checked = await store.finish_check(
+    checked = await store.drafts.finish_check(
         draft.id,
         checking_since=filled.checking_since,
         quote=quote.model_dump(mode="json"),
@@ -96,14 +92,14 @@ async def checked_draft(store: Store, requests: Requests) -> Request:
         now=filled.updated_at,
     )
     assert checked is not None
-    shown = await store.check_shown(draft.id, checking_since=filled.checking_since)
+    shown = await store.drafts.check_shown(draft.id, checking_since=filled.checking_since)
     assert shown is not None
     return shown
 
 
-async def confirm(requests: Requests, draft: Request) -> Request:
+async def confirm(life: Life, draft: Request) -> Request:
     """Ana confirms what she was shown."""
-    return await requests.submit(draft.id, draft.requester, seen=draft.fingerprint[:SEEN])
+    return await life.drafts.submit(draft.id, draft.requester, seen=draft.fingerprint[:SEEN])
 
 
 async def in_batches(count: int, one: Any) -> list[Any]:
@@ -134,26 +130,12 @@ def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
     return [(draft.id, json.loads(drawn.replace(first.id, draft.id))) for draft in drafts]
 
 
-async def _cards(store: Store, requests: Requests, asked: Sequence[Request]) -> list[Mapping[str, Any]]:
+async def _cards(store: Store, life: Life, asked: Sequence[Request]) -> list[Mapping[str, Any]]:
     """Every card as Slack shows it: drawn once, since only the request's id is different."""
     if not asked:
         return []
     first = asked[0]
-    card = next(m for m in await store.messages_of(first.id) if m.kind is MessageKind.CARD)
-    shown = Messages(requests).render(Owed(card, first, None, begun_before=False))
+    card = next(m for m in await store.outbox.of(first.id) if m.kind is MessageKind.CARD)
+    shown = Messages(life.requests).render(Owed(card, first, None, begun_before=False))
     drawn = json.dumps({"text": shown.text, "blocks": shown.blocks, "ts": "1750000000.000100"})
     return [json.loads(drawn.replace(first.id, request.id)) for request in asked]
-
-
-class _Nobody:
-    async def members(self, group: str) -> frozenset[str]:
-        return frozenset()
-
-    async def is_active(self, user: str) -> bool:
-        return True
-
-    async def time_zone(self, user: str) -> str:
-        return "UTC"
-
-    async def is_open(self, channel: str) -> bool:
-        return True

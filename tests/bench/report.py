@@ -51,14 +51,16 @@ class Line:
     """One line of the goals: what was reached, what was wanted, and whether it was."""
 
     what: str
-    reached: float
+    reached: float | None
+    """None: what it is compared with is not installed."""
     goal: float
     at_least: bool = False
     unit: str = ""
 
     @property
     def met(self) -> bool:
-        return self.reached >= self.goal if self.at_least else self.reached <= self.goal
+        reached = self.reached or 0.0
+        return reached >= self.goal if self.at_least else reached <= self.goal
 
 
 def show_answers(cells: Cells, console: Console) -> None:
@@ -124,7 +126,10 @@ def show_lines(lines: Sequence[Line], console: Console) -> None:
     for line in lines:
         sign = ">=" if line.at_least else "<="
         verdict = "[green]met[/green]" if line.met else "[red]not met[/red]"
-        table.add_row(line.what, f"{line.reached:.2f}{line.unit}", f"{sign} {line.goal:g}{line.unit}", verdict)
+        reached = f"{line.reached or 0:.2f}{line.unit}"
+        if line.reached is None:
+            reached, verdict = "not installed", ""
+        table.add_row(line.what, reached, f"{sign} {line.goal:g}{line.unit}", verdict)
     console.print(table)
 
 

@@ -1,5 +1,8 @@
-"""The peers, each the whole of a process: `python -m tests.bench.servers bolt|prompt-bolt PORT`, and houses whose
-catalogue has another size: `… catalogue SIZE`. The house itself is measured as it is run: `postroom run`."""
+"""The peers, each the whole of a process: `python -m tests.bench.servers bolt|prompt-bolt PORT`.
+
+And houses that are a little different: `… catalogue SIZE` has another number of actions, `… watching` knows one
+provider more. The house itself is measured as it is run: `postroom run`.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,19 @@ def _with_catalogue(size: int) -> None:
     cli.main()
 
 
+def _watching() -> None:
+    """The house, with the provider of `tests.bench.watched` among those that it knows."""
+    from providers import catalogue  # noqa: PLC0415
+    from tests.bench.watched import provider  # noqa: PLC0415
+
+    known = (*catalogue.registered(), provider())
+    catalogue.registered = lambda: known
+    from bot import cli  # noqa: PLC0415 (what it imports takes the names that are there by now)
+
+    sys.argv = ["postroom", "run"]
+    cli.main()
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bolt", port]:
@@ -73,5 +89,7 @@ if __name__ == "__main__":
             _bare(int(port), prompt=True)
         case ["catalogue", size]:
             _with_catalogue(int(size))
+        case ["watching"]:
+            _watching()
         case _:
             sys.exit(__doc__)

@@ -17,12 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from handlers.approvals import Approvals
-from handlers.requests import SEEN, Requests
+from handlers.life import Life
+from handlers.requests import SEEN
 from storage.audit import append
 from storage.records import Fact, Request, Verdict, new_id
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
-from tests.bench.prepare import Clock, asking, checked_draft, confirm, in_batches
+from tests.bench.prepare import asking, checked_draft, confirm, in_batches
+from tests.bench.watched import Clock
 from tests.bench.world import APPROVER, CHANNEL, REQUESTER, TEAM
 
 WRITERS = 16
@@ -45,7 +47,7 @@ class Stored:
     """Operations a second, a value for each round."""
 
     decisions: list[float] = field(default_factory=list)
-    """Postroom: an approval by each of 16 writers at a time, through the real `Requests.decide`."""
+    """Postroom: an approval by each of 16 writers at a time, through the real `Approvals.decide`."""
     by_hand: list[float] = field(default_factory=list)
     """The same statements by hand, one after the other, a commit each."""
     bare: list[float] = field(default_factory=list)
@@ -65,24 +67,24 @@ async def measure_storing(rows: int, rounds: int, each: int, say: Callable[[str]
         database = SqliteDatabase(path)
         _fill(path, rows)
         store = Store(database)
-        requests = asking(store)
+        life = asking(store)
         raw = _raw(path)
         try:
-            drafts = await in_batches(2 * rounds * each, lambda _: checked_draft(store, requests))
-            waiting = iter(await in_batches(len(drafts), lambda n: confirm(requests, drafts[n])))
+            drafts = await in_batches(2 * rounds * each, lambda _: checked_draft(store, life))
+            waiting = iter(await in_batches(len(drafts), lambda n: confirm(life, drafts[n])))
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: decisions")
                 stored.bare.append(_bare(raw, each))
                 stored.by_hand.append(_by_hand(raw, [next(waiting) for _ in range(each)]))
-                stored.decisions.append(await _decisions(store, requests, [next(waiting) for _ in range(each)]))
+                stored.decisions.append(await _decisions(store, life, [next(waiting) for _ in range(each)]))
         finally:
             raw.close()
             store.close()
     return stored
 
 
-async def _decisions(store: Store, requests: Requests, waiting: Sequence[Request]) -> float:
-    approvals = Approvals(store, requests, Clock())
+async def _decisions(store: Store, life: Life, waiting: Sequence[Request]) -> float:
+    approvals = Approvals(store, life.requests, life.rulings, Clock())
     left: Iterator[Request] = iter(waiting)
 
     async def writer() -> None:

@@ -59,7 +59,7 @@ def running(path: Path) -> Iterator[Store]:
 def told(running: Store) -> Store:
     for number, (actor, what, detail) in enumerate(SAID):
         at = BEGAN + timedelta(hours=number)
-        asyncio.run(running.note_fact(f"req_{number}", Fact(actor, what, detail), at))
+        asyncio.run(running.facts.note(f"req_{number}", Fact(actor, what, detail), at))
     return running
 
 
@@ -98,7 +98,7 @@ def test_the_real_command_verifies_and_exports_while_postroom_writes(path: Path,
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
 
     head = stored(path)[-1][-1]
-    asyncio.run(told.note_fact("", Fact("U0OMAR", "noted"), BEGAN))
+    asyncio.run(told.facts.note("", Fact("U0OMAR", "noted"), BEGAN))
 
     verified = postroom("verify", "--expect-head", head)
     assert (verified.returncode, verified.stderr) == (0, b"")

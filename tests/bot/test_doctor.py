@@ -434,8 +434,21 @@ async def test_a_database_in_use_is_written_and_left_as_it_was(settings: Setting
 
         checks = await diagnose(settings, opener(Client()))
 
-        assert checks[-1] == Check("database", True, f"{settings.database} can be written.")
+        assert checks[-1] == Check("database", True, f"{settings.database} can be written. It has 0.0 MiB.")
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("requests",)]
+
+
+async def test_the_size_of_the_database_and_what_of_it_is_free(settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.database)) as connection:
+        connection.execute("CREATE TABLE letters (text TEXT)")
+        connection.executemany("INSERT INTO letters VALUES (?)", [("x" * 2**20,)] * 4)
+        connection.commit()
+        connection.execute("DELETE FROM letters WHERE rowid > 1")
+        connection.commit()
+
+    checks = await diagnose(settings, opener(Client()))
+
+    assert checks[-1].said.endswith("can be written. It has 4.0 MiB, of which 3.0 MiB are free for what comes.")
 
 
 async def test_a_database_that_cannot_be_written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -295,7 +295,7 @@ class TestTheRequestStandsOnEveryLineAboutIt:
             story = await house.asks(house.ana, "acme.com")
             house.on_disk("DROP TABLE digests_sent")
             house.inside._set_beats()
-            house.inside.requests._changed = lambda name: house.inside.beats.wake("digest")
+            house.inside.requests.changed = lambda name: house.inside.beats.wake("digest")
             await house.omar.clicks(story.card, "approve")
             await self.broken(house)
             [line] = self.lines(stream, "bot.scheduler")

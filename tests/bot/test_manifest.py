@@ -11,6 +11,7 @@ import yaml
 
 from bot.doctor import SCOPES
 from bot.sandbox.stage import installed
+from handlers.slack.shortcuts import ASK, FROM_MESSAGE
 from providers.catalogue import NOUNS
 
 TEXT = (Path(__file__).parents[2] / "manifest.yml").read_text(encoding="utf-8")
@@ -44,6 +45,19 @@ def test_the_local_workspace_escapes_the_commands_that_slack_escapes(manifest: d
     assert escaped == installed().escaped == {"/postroom"}
 
 
+def test_the_shortcuts_are_those_that_the_door_answers_and_the_local_workspace_offers(
+    manifest: dict[str, Any],
+) -> None:
+    declared = [
+        (one["type"], one["callback_id"], one["name"], one["description"]) for one in manifest["features"]["shortcuts"]
+    ]
+
+    assert declared == [(one.kind, one.callback_id, one.name, one.description) for one in installed().shortcuts]
+    assert {(kind, callback_id) for kind, callback_id, _, _ in declared} == {
+        ("global", ASK), ("message", FROM_MESSAGE)
+    }  # fmt: skip
+
+
 def test_slacks_limits_hold(manifest: dict[str, Any]) -> None:
     about = manifest["display_information"]
     assert len(about["name"]) <= 35
@@ -55,6 +69,10 @@ def test_slacks_limits_hold(manifest: dict[str, Any]) -> None:
         assert re.fullmatch(r"/[a-z]{1,31}", command["command"])
         assert 0 < len(command["description"]) <= 2000
         assert 0 < len(command["usage_hint"]) <= 1000
+    assert len(manifest["features"]["shortcuts"]) <= 10
+    for shortcut in manifest["features"]["shortcuts"]:
+        assert 0 < len(shortcut["name"]) <= 24
+        assert 0 < len(shortcut["description"]) <= 150
 
 
 def test_what_is_subscribed_and_switched_on(manifest: dict[str, Any]) -> None:

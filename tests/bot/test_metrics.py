@@ -10,6 +10,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.app import intervals
 from bot.metrics import ACK_BUCKETS, Metrics
+from bot.policy_settings import RuleSettings
 from bot.sandbox.faults import ANY_METHOD
 from bot.sandbox.faults import Fault as SlackFault
 from providers.mailin.sandbox import Fault, Operation
 from storage import figures
+from storage.digests import Setup
 from tests.house import House, open_house, served
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -89,6 +94,25 @@ class TestWhatHappened:
         bought = {"account": "mailin-main", "effect": "spend"}
         assert page.value("provider_calls_total", **bought, outcome="answered") == house.calls["buy"] == 1
         assert page.value("provider_call_seconds_count", **bought) == 1
+
+    async def test_whose_yes_it_was(self, house: House) -> None:
+        """One rule lets little things pass; another wants two people."""
+        little = RuleSettings(name="little", auto_below=Decimal(20), currency="USD", under=Decimal(20))
+        dear = RuleSettings(name="dear", approvers=("U0OMAR", "U0FINN"), needs=2)
+        approvals = house.settings.approvals.model_copy(update={"rules": (little, dear)})
+        await house.restarts(approvals=approvals)
+        await house.asks(house.ana, "cheap.com")
+        story = await house.asks(house.ana, "dear.co")
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        page = await scraped(house)
+        assert page.value("decisions_total", verdict="auto_approved") == 1
+        assert page.value("decisions_total", verdict="approved_by_one") == 1
+        assert page.value("decisions_total", verdict="approved") == 0
+
+        await house.finn.clicks(story.card, "approve")
+        await house.tick()
+        assert (await scraped(house)).value("decisions_total", verdict="approved") == 1
 
     async def test_a_purchase_that_nobody_heard_of_until_a_person_looked(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")
@@ -177,6 +201,24 @@ class TestHowThingsStand:
         # The thread's line, and the two messages that say that it was cancelled: an hour old, but not owed for so long.
         assert page.value("outbox_waiting") == 3
         assert page.value("outbox_oldest_seconds") == 4 * 60
+
+    async def test_a_digest_that_slack_does_not_take(self, house: House) -> None:
+        setup = Setup(
+            "C0OUTREACH", time(9, 30), "UTC", frozenset(range(7)), ("stuck",), when_empty=True, set_by=house.ana.id,
+            set_at=house.clock.now(),
+        )  # fmt: skip
+        await house.inside.digest._digests.set_up(setup)
+        house.slack.faults.add(ANY_METHOD, SlackFault.server_error(), times=None)
+        house.clock.advance(minutes=30)
+        await house.inside.digest.send()
+        house.clock.advance(minutes=5)
+
+        page = await scraped(house)
+        assert page.value("outbox_waiting") == 1
+        assert page.value("outbox_oldest_seconds") == 5 * 60
+
+        house.clock.advance(days=3)  # nobody will send it any more
+        assert (await scraped(house)).value("outbox_waiting") == 0
 
     async def test_the_size_of_the_database_and_the_process(self, house: House) -> None:
         path = house.settings.database
@@ -290,7 +332,9 @@ class TestTheDocs:
     def alerts(self) -> Any:
         return yaml.safe_load((DOCS / "alerts.yml").read_text())
 
-    async def test_they_ask_for_what_there_is(self, tmp_path: Path, dashboard: Any, alerts: Any) -> None:
+    @pytest.fixture
+    async def busy(self, tmp_path: Path) -> Page:
+        """The page of a house in which everything has happened that makes a figure."""
         async with open_house(tmp_path, mode="socket") as house:
             await house.approved(house.ana, "acme.com")
             await house.runs_for(minutes=5)
@@ -298,6 +342,10 @@ class TestTheDocs:
             house.inside.beats.start()
             page = await scraped(house)
             await house.inside.beats.stop(5)
+        return page
+
+    async def test_they_ask_for_what_there_is(self, busy: Page, dashboard: Any, alerts: Any) -> None:
+        page = busy
         for named, file in ((dashboard, "dashboard"), (alerts, "alerts")):
             asked = {name for query in queries(named) for name in _NAME.findall(query)}
             assert len(asked) > 8, file
@@ -305,6 +353,25 @@ class TestTheDocs:
             for query in queries(named):
                 labels = {label for name in _NAME.findall(query) for label in page.labels(name)}
                 assert set(self.labels_in(query)) <= labels | {"job"}, query
+
+    async def test_the_guide_lists_all_of_them_with_their_labels(self, busy: Page) -> None:
+        guide = (DOCS / "operating.md").read_text().partition("## What is measured")[2].partition("\n## ")[0]
+        listed: dict[str, set[str]] = {}
+        for first in re.findall(r"^\| (`.*?) \|", guide, re.MULTILINE):
+            names, _, labels = first.partition(" by ")
+            for name in re.findall(r"`(\w+)`", names):
+                listed[f"postroom_{name}"] = set(re.findall(r"`(\w+)`", labels))
+        told: dict[str, set[str]] = {}
+        for sample in busy.samples:
+            name = re.sub(r"(?<=_seconds)_(bucket|count|sum)$", "", sample.name)
+            if name.startswith("postroom_") and not name.endswith("_created"):
+                told.setdefault(name, set()).update(sample.labels.keys() - {"le"})
+        assert listed == told
+
+    def test_the_guide_says_what_each_beat_is_for(self, house: House) -> None:
+        guide = (DOCS / "operating.md").read_text().partition("### PostroomBeatLate")[2].partition("\n### ")[0]
+        listed = re.findall(r"^\| `(\w+)` \| \w", guide, re.MULTILINE)
+        assert sorted(listed) == sorted(intervals(house.settings))
 
     def labels_in(self, query: str) -> Iterator[str]:
         """The labels that a query chooses or groups by."""

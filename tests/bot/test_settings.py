@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 from bot.policy_settings import BudgetSettings, ChannelSettings, RuleSettings
 from bot.settings import (
     ApprovalSettings,
+    HousekeepingSettings,
     JobSettings,
     LoggingSettings,
     Settings,
@@ -380,6 +381,17 @@ CHANNEL = (
             "max_pol_seconds",
             "jobs.max_pol_seconds: there is no such key; did you mean max_poll_seconds?",
         ),
+        (
+            "[logging]",
+            "[housekeeping]\nmessages_days = 6\n[logging]",
+            "housekeeping.messages_days: must be at least 7.",
+        ),
+        (
+            "[logging]",
+            "[housekeeping]\nrequests_for_ever = false\n[logging]",
+            "housekeeping.requests_for_ever: there is no such key. Known here: drafts_days, messages_days, "
+            "digests_days, hand_overs_days, heartbeats_days.",
+        ),
         ('level = "info"', 'level = "loud"', 'logging.level: must be "debug", "info", "warning" or "error".'),
     ],
 )
@@ -492,7 +504,7 @@ def test_without_accounts_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["accounts: there must be at least one account, [accounts.<name>]."]
 
 
-@pytest.mark.parametrize("table", ["slack", "accounts", "jobs", "prices", "approvals", "logging"])
+@pytest.mark.parametrize("table", ["slack", "accounts", "jobs", "prices", "approvals", "housekeeping", "logging"])
 def test_a_table_is_not_a_value(tmp_path: Path, table: str) -> None:
     text = f"{table} = 3\n" + re.sub(rf"\[{table}[^\]]*\].*?(?=\n\[|\Z)", "", GOOD, flags=re.DOTALL)
 
@@ -595,12 +607,15 @@ def test_the_shipped_example_has_every_key_with_its_default() -> None:
 
     sections: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
         "jobs": (JobSettings, everything["jobs"]),
+        "housekeeping": (HousekeepingSettings, everything["housekeeping"]),
         "approvals": (ApprovalSettings, everything["approvals"]),
         "logging": (LoggingSettings, everything["logging"]),
     }
     assert everything["slack"].keys() == {"mode", "approvals_channel", "messages_per_second", "messages_at_once"}
     assert (everything["slack"]["messages_per_second"], everything["slack"]["messages_at_once"]) == (1, 10)
-    assert everything.keys() == {"slack", "accounts", "prices", "approvals", "budgets", "channels", "jobs", "logging"}
+    assert everything.keys() == {
+        "slack", "accounts", "prices", "approvals", "budgets", "channels", "jobs", "housekeeping", "logging",
+    }  # fmt: skip
     for model, table in sections.values():
         assert table.keys() == model.model_fields.keys()
         for name in re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE):

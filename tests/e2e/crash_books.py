@@ -122,7 +122,7 @@ def balanced(scene: Scene, spent: str) -> None:
     assert isinstance(verified, audit.Verified), verified
 
 
-def was_sent_and_unheard(scene: Scene, sent_as: str = "begin_execution", heard_as: str = "conclude") -> bool | None:
+def was_sent_and_unheard(scene: Scene, sent_as: str = "runs.begin", heard_as: str = "runs.conclude") -> bool | None:
     """Whether the bot died between the intent and the outcome. None when its writer was just at one of them."""
     if not scene.has_died:
         return False
@@ -138,8 +138,8 @@ def paths(
     heard: list[list[str]],
     unheard: Sequence[list[str]] = (),
     begins: list[str] = ASKED_TWO,
-    sent_as: str = "begin_execution",
-    heard_as: str = "conclude",
+    sent_as: str = "runs.begin",
+    heard_as: str = "runs.conclude",
 ) -> list[list[str]]:
     """What the audit may say: with an outcome that was heard, or with one that had to be looked up, as it happened."""
     lost = was_sent_and_unheard(scene, sent_as, heard_as)

@@ -2,8 +2,8 @@
 
 The program is `bot.cli run`, whole and unchanged. Around it, from outside, every commit of the writer thread, every
 call of a provider, every call with which Slack is shown something, and every acknowledgement gets a name, such as
-`before-commit-submit`, `after-call-buy-multiple` or `after-post-card`. The process notes each one it passes, and at the
-one it was told to die at it sends itself SIGKILL.
+`before-commit-drafts.submit`, `after-call-buy-multiple` or `after-post-card`. The process notes each one it passes, and
+at the one it was told to die at it sends itself SIGKILL.
 
 Importing the house takes a second of CPU, so this file is a nursery: it imports everything once, and every bot is a
 fork of it, a process of its own that has not run a line yet. For each connection to its socket it reads one line of
@@ -45,11 +45,14 @@ NEW_LIFE = "== a new life"
 """The line in that file with which every process begins."""
 
 _SHOWS = ("chat.", "views.", "conversations.open")
-_ROUTINE = frozenset({"beat", "keep_lease", "forget_drafts"})
+_ROUTINE = frozenset({"beats.ran", "runs.keep_lease"})
 """Changes that only time causes; nobody sees anything of them."""
 _TELLS_NOTHING = frozenset(
-    {"create_draft", "message_sent", "message_postponed", "owe_note", "note_fact", "rule_anew", "say", "hand_over"}
-)
+    {
+        "drafts.create", "outbox.sent", "outbox.postponed", "outbox.owe", "outbox.say", "facts.note",
+        "waiting.rule_anew", "delegations.hand_over",
+    }
+)  # fmt: skip
 """Changes that return nothing and yet are one; of the others, None says that nothing was changed."""
 
 
@@ -80,7 +83,7 @@ class Points:
 
 
 def wrap_commits(points: Points) -> None:
-    """Before and after every COMMIT that changes something, named after the methods of the store in it."""
+    """Before and after every COMMIT that changes something, named after the rooms of the store and their methods."""
     from storage import sqlite  # noqa: PLC0415 - nothing of the house is imported before the nursery says so
 
     done: list[str] = []
@@ -119,18 +122,18 @@ def wrap_commits(points: Points) -> None:
 
 
 def _change_names(change: Callable[[Any], Any], value: Any) -> list[str]:
-    """`submit`, or for the outbox `claim-card`, `sent-note-asked`; nothing for what changed nothing."""
-    name = change.__qualname__.split(".<locals>")[0].rpartition(".")[2]
+    """`drafts.submit`, or for the outbox `claim-card`, `sent-note-asked`; nothing for what changed nothing."""
+    name = change.__qualname__.split(".<locals>")[0].lower()
     if name in _ROUTINE or value == [] or (value is None and name not in _TELLS_NOTHING):
         return []
-    if name == "note_fact":
+    if name == "facts.note":
         return [f"fact-{inspect.getclosurevars(change).nonlocals['fact'].what}"]
-    if name == "claim_owed_messages":
+    if name == "outbox.claim":
         return [f"claim-{_role(owed.message)}" for owed in value]
-    if name == "claim_due_jobs":
+    if name == "jobs.claim_due":
         return [f"claim-{job.kind}" for job, _ in value]
-    if name in ("message_sent", "message_postponed"):
-        return [f"{name.removeprefix('message_')}-{_role(inspect.getclosurevars(change).nonlocals['message'])}"]
+    if name in ("outbox.sent", "outbox.postponed"):
+        return [f"{name.removeprefix('outbox.')}-{_role(inspect.getclosurevars(change).nonlocals['message'])}"]
     return [name]
 
 

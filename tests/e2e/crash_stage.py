@@ -279,8 +279,14 @@ class Scene:
             return database.execute(sql).fetchall()
 
     def facts(self) -> list[str]:
-        """What the audit says happened to requests, in order; what it says about the house itself is left out."""
-        return [row[0] for row in self.rows("SELECT what FROM audit WHERE request_id <> '' ORDER BY seq")]
+        """What the audit says happened to requests, in order; what it says about the house itself is left out.
+
+        As are the prices that somebody was shown before: a check that was cut off is made again.
+        """
+        return [
+            row[0]
+            for row in self.rows("SELECT what FROM audit WHERE request_id <> '' AND what <> 'quoted' ORDER BY seq")
+        ]
 
     def bought(self) -> Counter[str]:
         """What the provider was paid for, how often each."""

@@ -128,7 +128,7 @@ def is_of_interest(point: str) -> bool:
     in each of these gaps is enough, where it is not the first of its kind.
     """
     name, _, number = point.partition("#")
-    looks = ("claim-poll", "claim-reconcile", "keep_watching", "call-status", "call-domains")
+    looks = ("claim-poll", "claim-reconcile", "jobs.keep_watching", "call-status", "call-domains")
     recurs = number.isdigit() and int(number) > 2 and (name.endswith(looks) or redraws(name))
     has_twin = name.startswith(_TWINS) and point not in ("before-post-note", "before-commit-sent-note-asked")
     return not recurs and not name.startswith("before-commit-claim-") and (EVERYWHERE or not has_twin)

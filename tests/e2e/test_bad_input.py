@@ -553,7 +553,7 @@ class TestFromBefore:
     async def test_a_job_that_this_version_cannot_read(self, house: House) -> None:
         await house.restarts(jobs=JobSettings(deadline_hours=1))
         story = await house.approved(house.ana, "acme.com")
-        await house.inside.store._write(lambda db: db.execute("UPDATE jobs SET ref = '{\"id\": 1}'") and None)
+        await house.inside.store._database.write(lambda db: db.execute("UPDATE jobs SET ref = '{\"id\": 1}'") and None)
 
         await house.runs_for(minutes=5)
         assert "In progress" in reading(story.parent.blocks)
@@ -565,7 +565,7 @@ class TestFromBefore:
     async def test_a_fact_that_this_version_has_no_words_for(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")
         note = NewMessage(MessageKind.NOTE, "C0OUTREACH", {"fact": "<!channel>"})
-        await house.inside.store.owe_note(story.id, note, house.clock.now())
+        await house.inside.store.outbox.owe(story.id, note, house.clock.now())
         await house.tick()
 
         assert story.thread[-1] == (
@@ -585,7 +585,7 @@ class TestFromBefore:
     async def _rewritten(self, house: House, column: str, value: str) -> None:
         """As if another version had written it: the newest request's column says something else."""
         sql = f"UPDATE requests SET {column} = ? WHERE rowid = (SELECT max(rowid) FROM requests)"
-        await house.inside.store._write(lambda db: db.execute(sql, [value]) and None)
+        await house.inside.store._database.write(lambda db: db.execute(sql, [value]) and None)
 
 
 class TestFromAnotherWorkspace:
@@ -785,7 +785,8 @@ class TestTheStoreIsGone:
         assert ack is not None
         assert ack.ok
         assert house.privately(house.omar, "#approvals") == [
-            "Something broke in Postroom, so this was not done. Try again; if it stays like this, tell whoever runs it."
+            "Postroom could not write this down, so nothing was stored and nothing was done. Try again in a few "
+            "minutes; if it stays like this, tell whoever runs it: the disk may be full."
         ]
         await house.restarts()
         assert await story.state() is RequestState.AWAITING

@@ -17,8 +17,14 @@ MUST_DIE_AT = frozenset(
     f"{when}-{what}"
     for when in ("before", "after")
     for what in (
-        *("commit-fill_draft", "commit-finish_check", "commit-submit", "commit-cast_vote", "commit-cast_vote#2"),
-        *("commit-begin_execution", "call-buy-multiple", "commit-conclude", "commit-conclude#2"),
+        *(
+            "commit-drafts.fill",
+            "commit-drafts.finish_check",
+            "commit-drafts.submit",
+            "commit-decisions.cast_vote",
+            "commit-decisions.cast_vote#2",
+        ),
+        *("commit-runs.begin", "call-buy-multiple", "commit-runs.conclude", "commit-runs.conclude#2"),
         *("post-card", "post-parent", "post-note", "commit-sent-card"),
     )
 )
@@ -193,7 +199,7 @@ class Revealed(Money):
             ["reveal_begun", "revealed", "reveal_failed"],
         ), facts
         assert scene.mailin.calls["totp"] <= 1, "it was asked for twice"
-        if scene.mailin.calls["totp"] and scene.committed("begin_reveal") is False:
+        if scene.mailin.calls["totp"] and scene.committed("drafts.begin_reveal") is False:
             assert facts[-1] == "revealed"  # it was sent anew, by somebody who was told that it had failed
         if not scene.has_died:
             assert facts == ["reveal_begun", "revealed"]

@@ -28,7 +28,7 @@ from crash_story import Money, dies_everywhere
 
 from providers.mailin.sandbox import Fault, Operation, Work
 
-SPENDING = ("begin_execution", "call-buy", "conclude", "claim-poll", "claim-reconcile", "keep_watching")
+SPENDING = ("runs.begin", "call-buy", "runs.conclude", "claim-poll", "claim-reconcile", "jobs.keep_watching")
 """What follows the decision."""
 NO_ANSWER = "failed because the app did not respond"
 """What Slack says to whoever types a command while the bot is dead."""
@@ -38,7 +38,7 @@ AGAIN = ":repeat: <@U0OMAR> looked and says: it did not happen. It is sent once 
 class Unheard(Money):
     """Nobody hears the provider's answer, after it did so much of the `work`; Omar says what is true."""
 
-    begins_after = "after-commit-cast_vote#2"
+    begins_after = "after-commit-decisions.cast_vote#2"
     matters = SPENDING
     work: Work
     told_alone = ""
@@ -110,7 +110,7 @@ class SentAgain(Money):
     """The provider took nothing, Omar has it asked again, and two say yes: one more order, whatever dies around it."""
 
     begins_after = "after-commit-sent-note-asks"
-    matters = ("ask_again", "note-settled", *SPENDING)
+    matters = ("runs.ask_again", "note-settled", *SPENDING)
 
     async def play(self, scene: Scene) -> None:
         scene.mailin.listing_lag_seconds = 0.6
@@ -132,7 +132,7 @@ class SentAgain(Money):
 
     def judge(self, scene: Scene) -> None:
         assert scene.mailin.calls["buy_multiple"] <= 2
-        second = {"sent_as": "begin_execution#2", "heard_as": "conclude#3"}
+        second = {"sent_as": "runs.begin#2", "heard_as": "runs.conclude#3"}
         bought = scene.bought()
         assert bought in (BOTH, NOTHING)
         assert bought == BOTH or was_sent_and_unheard(scene, *second.values()) is not False
@@ -152,8 +152,8 @@ class Stopped(Money):
     """Two have said yes, and before it is sent Omar stops it; then he says no."""
 
     approvals = f"{Money.approvals}undo_seconds = 600\n"
-    begins_after = "before-commit-cast_vote#2"
-    matters = ("cast_vote#2", "stop", "note-stopped", "cast_vote#3")
+    begins_after = "before-commit-decisions.cast_vote#2"
+    matters = ("decisions.cast_vote#2", "decisions.stop", "note-stopped", "decisions.cast_vote#3")
 
     async def play(self, scene: Scene) -> None:
         await scene.ana_confirms(await scene.ana_asks())
@@ -179,8 +179,8 @@ class Stopped(Money):
 class Dearer(Money):
     """It has become dearer by the time it is approved: nothing is sent before both have said yes to the new price."""
 
-    begins_after = "before-commit-cast_vote#2"
-    matters = ("reopen", "cast_vote#3", "cast_vote#4", "begin_execution", "call-buy")
+    begins_after = "before-commit-decisions.cast_vote#2"
+    matters = ("decisions.reopen", "decisions.cast_vote#3", "decisions.cast_vote#4", "runs.begin", "call-buy")
 
     async def before(self, scene: Scene) -> None:
         await is_asked_in_a_life_before(scene)
@@ -230,7 +230,7 @@ class Dearer(Money):
 class OtherRules(Money):
     """While it waits, the rules change: from now on one person is enough."""
 
-    matters = ("rule_anew", "fact-")
+    matters = ("waiting.rule_anew", "fact-")
 
     async def before(self, scene: Scene) -> None:
         await is_asked_in_a_life_before(scene)
@@ -251,7 +251,7 @@ class NobodyDecides(Money):
     """Omar gets a card of his own, the thread is reminded, and then it has waited long enough."""
 
     approvals = f'{Money.approvals}ping = ["U0OMAR"]\nwait_hours = {2.5 / 3600}\nremind_after_hours = [{1 / 3600}]\n'
-    matters = ("attended", "expire", "note-reminder")
+    matters = ("waiting.attended", "waiting.expire", "note-reminder")
 
     async def play(self, scene: Scene) -> None:
         await scene.ana_confirms(await scene.ana_asks())
@@ -273,7 +273,7 @@ class GlassBroken(Money):
     """It cannot wait: Omar runs it without anybody's yes."""
 
     approvals = f'{Money.approvals}break_glass = ["U0OMAR"]\n'
-    matters = ("approve_at_once", "note-broke_glass")
+    matters = ("decisions.approve_at_once", "note-broke_glass")
 
     async def play(self, scene: Scene) -> None:
         await scene.ana_confirms(await scene.ana_asks())
@@ -297,7 +297,7 @@ class HandedOver(Money):
     """Only Omar may decide; he is away, and Finn decides in his place."""
 
     budgets = f'{Money.budgets}[[approvals.rules]]\nname = "Only Omar"\napprovers = ["U0OMAR"]\nneeds = 1\n'
-    matters = ("hand_over", "cast_vote")
+    matters = ("delegations.hand_over", "decisions.cast_vote")
 
     async def play(self, scene: Scene) -> None:
         while not scene.rows("SELECT 1 FROM delegations"):
@@ -338,22 +338,22 @@ STORIES = (
 """Beside those in `test_crash_everywhere`."""
 
 MUST_DIE_AT = {
-    DidIt: ("commit-begin_execution", "call-buy-multiple", "commit-conclude", "commit-conclude#2"),
+    DidIt: ("commit-runs.begin", "call-buy-multiple", "commit-runs.conclude", "commit-runs.conclude#2"),
     DidNot: (
-        "commit-begin_execution",
+        "commit-runs.begin",
         "call-buy-multiple",
-        "commit-conclude",
-        "commit-conclude#2",
-        "commit-conclude#3",
+        "commit-runs.conclude",
+        "commit-runs.conclude#2",
+        "commit-runs.conclude#3",
     ),
-    DidHalf: ("commit-begin_execution", "call-buy-multiple", "commit-conclude", "commit-conclude#2"),
-    SentAgain: ("commit-ask_again", "commit-begin_execution#2", "call-buy-multiple#2", "commit-conclude#3"),
-    Stopped: ("commit-stop",),
-    Dearer: ("commit-reopen", "commit-cast_vote#4", "commit-begin_execution", "call-buy-multiple"),
-    OtherRules: ("commit-rule_anew", "commit-fact-policy_in_force"),
-    NobodyDecides: ("commit-attended", "commit-expire"),
-    GlassBroken: ("commit-approve_at_once",),
-    HandedOver: ("commit-hand_over",),
+    DidHalf: ("commit-runs.begin", "call-buy-multiple", "commit-runs.conclude", "commit-runs.conclude#2"),
+    SentAgain: ("commit-runs.ask_again", "commit-runs.begin#2", "call-buy-multiple#2", "commit-runs.conclude#3"),
+    Stopped: ("commit-decisions.stop",),
+    Dearer: ("commit-decisions.reopen", "commit-decisions.cast_vote#4", "commit-runs.begin", "call-buy-multiple"),
+    OtherRules: ("commit-waiting.rule_anew", "commit-fact-policy_in_force"),
+    NobodyDecides: ("commit-waiting.attended", "commit-waiting.expire"),
+    GlassBroken: ("commit-decisions.approve_at_once",),
+    HandedOver: ("commit-delegations.hand_over",),
 }
 """The moments, before and after, that no change of the house may rename unnoticed."""
 

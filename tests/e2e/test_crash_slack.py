@@ -58,7 +58,7 @@ async def test_a_death_amid_slacks_troubles_loses_and_repeats_no_message(nursery
 
 
 async def test_a_review_is_confirmed_while_it_is_shown_once_more(nursery: Path) -> None:
-    async with set_scene(nursery, dies_at="before-commit-check_shown") as scene:
+    async with set_scene(nursery, dies_at="before-commit-drafts.check_shown") as scene:
         for fault in (FINE, Fault.slow(0.5)):
             scene.workspace.faults.add(SHOW, fault)
         review = await scene.ana_asks()

@@ -1272,7 +1272,7 @@ class TestWords:
         assert is_plain(said)
         assert scene.books.calls[case.call]
         assert scene.others_see(ana) == before
-        assert await scene.house.inside.store.requests_of(ana.id, 1) == []
+        assert await scene.house.inside.store.requests.of(ana.id, 1) == []
         assert ana.modal is None
 
     @each(CASES)
@@ -1509,10 +1509,16 @@ class TestMistakes:
         await ana.fills(form, **{name: wrong})
         sent = await ana.submits(form)
 
-        assert sent.result == "errors", sent
-        assert list(sent.errors) == [name]
-        assert is_plain(sent.errors[name])
-        assert not re.search(r"Value error|Input should|String should", sent.errors[name])
+        errors = sent.errors
+        if name in case.files:  # which has to be read first; then the form comes back with what is wrong
+            label = forms.label_of(name, action.model_fields[name])
+            said = content((await ana.sees_modal("form")).blocks)
+            errors = {name: said.partition(f":warning: {label}: ")[2].partition("\n")[0]}
+        assert sent.result == ("updated" if name in case.files else "errors"), sent
+        assert list(errors) == [name]
+        assert errors[name]
+        assert is_plain(errors[name])
+        assert not re.search(r"Value error|Input should|String should", errors[name])
         assert not sum(scene.books.calls.values()), "the provider was asked"
 
 
@@ -1744,13 +1750,10 @@ async def together(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ho
 
 
 class TestTogether:
-    async def test_the_help_and_the_home_tab_name_every_command(self, together: House) -> None:
+    async def test_the_help_names_every_command(self, together: House) -> None:
         await together.ana.types("/postroom help", channel=CHANNEL)
-        await together.ana.opens_home()
         await together.tick()
 
-        home = await together.ana.sees_home()
-        assert [command for command in CATALOGUE.commands() if f"`/{command}" not in content(home.blocks)] == []
         told = dict(re.findall(r"^\*/(\w+)\* .*\n(.*)$", content(together.ana.ephemerals(CHANNEL)[-1].blocks), re.M))
         assert [f"{noun} {verb}" for noun in NOUNS for verb in told[noun].split(" · ")] == [
             command for noun in NOUNS for command in CATALOGUE.commands(noun)

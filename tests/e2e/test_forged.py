@@ -129,7 +129,7 @@ def said(ack: Ack) -> str:
 
 
 async def seen_of(story: Story) -> str:
-    found = await story.house.inside.store.request(story.id)
+    found = await story.house.inside.store.requests.get(story.id)
     assert found is not None
     return found.fingerprint
 

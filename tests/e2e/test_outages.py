@@ -250,8 +250,8 @@ class TestProviderIsAway:
         story = await house.asks(house.ana, "acme.com", "acme.co")
         house.mailin.faults.add(Operation.BUY_MULTIPLE, Fault.cut_after(work=work))
         await house.omar.clicks(story.card, "approve")
-        await house.inside.requests.run_approved()
-        await house.inside.requests.executions.settled()
+        await house.inside.runs.run_approved()
+        await house.inside.runs.executions.settled()
         await away.goes()
         await house.runs_for(hours=1)
         assert await story.state() is RequestState.UNKNOWN
@@ -319,8 +319,8 @@ class TestDiskIsFull:
         store, now = house.inside.store, house.clock.now()
         for size in (3000, 1000, 300, 100, 30, 10, 3, 1, 1):
             for write in (
-                lambda size=size: store.note_fact("", Fact("x", "x", {"": "x" * size}), now),
-                lambda size=size: store.create_draft(
+                lambda size=size: store.facts.note("", Fact("x", "x", {"": "x" * size}), now),
+                lambda size=size: store.drafts.create(
                     Request(new_id("req"), "T", "U0NOBODY", "C", "", now, now, reason="x" * size)
                 ),
             ):
@@ -399,8 +399,8 @@ class TestDiskIsFull:
         await house.omar.clicks(story.card, "approve")
         await self.fills_up(house)
         for _ in range(3):
-            await house.inside.requests.run_approved()
-            await house.inside.requests.executions.settled()
+            await house.inside.runs.run_approved()
+            await house.inside.runs.executions.settled()
         assert house.calls["buy"] == 0
         assert await story.state() is RequestState.APPROVED
         assert house.on_disk("SELECT 1 FROM intents") == []
@@ -417,10 +417,10 @@ class TestDiskIsFull:
         story = await house.asks(house.ana, "acme.com")
         house.mailin.faults.add(Operation.BUY, Fault.slow(0.3))
         await house.omar.clicks(story.card, "approve")
-        await house.inside.requests.run_approved()
+        await house.inside.runs.run_approved()
         await has_the_order(house)
         await self.fills_up(house)
-        await house.inside.requests.executions.settled()
+        await house.inside.runs.executions.settled()
         assert await story.state() is RequestState.EXECUTING
 
         await self.has_room(house)
@@ -497,9 +497,9 @@ class TestClockIsSetBack:
         story = await house.asks(house.ana, "acme.com")
         house.mailin.faults.add(Operation.BUY, Fault.slow(0.3))
         await house.omar.clicks(story.card, "approve")
-        await house.inside.requests.run_approved()
+        await house.inside.runs.run_approved()
         await has_the_order(house)
-        await house.inside.requests.executions.drain(0)
+        await house.inside.runs.executions.drain(0)
         house.clock.advance(hours=-1)
         await house.restarts()
         await house.passes(hours=2)
@@ -516,8 +516,8 @@ class TestClockIsSetBack:
         await house.omar.clicks(other.card, "approve")
         house.clock.advance(minutes=1)
         store, now = house.inside.store, house.clock.now()
-        assert await store.claim_due_jobs(now, now + timedelta(minutes=1))
-        assert await store.claim_owed_messages(now, now + timedelta(minutes=1))
+        assert await store.jobs.claim_due(now, now + timedelta(minutes=1))
+        assert await store.outbox.claim(now, now + timedelta(minutes=1))
         house.clock.advance(hours=-1)
         await house.restarts()
         await house.passes(hours=2)

@@ -77,7 +77,7 @@ class TestOneCard:
             taken = await asyncio.gather(*ways.pop(first), *(one for way in ways.values() for one in way))
             await house.inside.background.settled()
 
-            history = [entry.what for entry in await house.inside.store.history(story.id)]
+            history = [entry.what for entry in await house.inside.store.facts.of(story.id)]
             facts = [what for what in history if what in ("approved", "denied", "cancelled", "stopped")]
             assert undo or len(facts) == 1
             # What was approved can be undone while there is time; after anything else there is nothing to decide.

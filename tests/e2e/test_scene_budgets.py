@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bot.policy_settings import ApprovalSettings, BudgetSettings
+from handlers.slack.words import moment
 from providers.mailin.sandbox import Fault
 from storage.records import RequestState
 from tests.house import House, Story, open_house, prices, reading
@@ -139,17 +140,28 @@ class TestBudget:
         await house.runs_for(minutes=5)
         assert used(house) == [(0.0, 12.5)]
 
-    async def test_over_the_budget_its_owner_decides(self, tmp_path: Path) -> None:
+    async def test_over_the_budget_its_owner_has_to_say_yes_as_well(self, tmp_path: Path) -> None:
         owned = sales("20", over="owner", owners=("U0FINN",))
         async with house_with(tmp_path / "..", owned) as house:
             story = await house.asks(house.ana, "a.co")
             card = reading(story.card.blocks)
             assert "· :warning: $8.00 over\n`▓▓▓▓▓▓▓▓▓▓`" in card
-            assert "<@U0FINN> can decide. It goes over the budget “Sales”, so the owners of that decide." in card
+            assert "*Needs one of them, and for the budget “Sales” <@U0FINN>.*" in card
+            assert "It goes over the budget “Sales”." in card
 
             await house.omar.clicks(story.card, "approve")
-            await house.tick()
-            assert len(house.privately(house.omar, "#approvals")) == 1
+            await house.runs_for(minutes=5)
+            assert house.bought == []
+            assert "for the budget “Sales” <@U0FINN>:* <@U0OMAR> has said yes." in reading(story.card.blocks)
+            assert any("For the budget “Sales” <@U0FINN> has to" in line for line in story.thread)
+            await house.finn.clicks(story.card, "approve")
+            await house.runs_for(minutes=5)
+            assert house.bought == ["a.co"]
+
+    async def test_an_owner_who_may_decide_anyway_is_enough(self, tmp_path: Path) -> None:
+        owned = sales("20", over="owner", owners=("U0FINN",))
+        async with house_with(tmp_path / "..", owned) as house:
+            story = await house.asks(house.ana, "a.co")
             await house.finn.clicks(story.card, "approve")
             await house.runs_for(minutes=5)
             assert house.bought == ["a.co"]
@@ -204,8 +216,8 @@ class TestNothingTwice:
         again = await house.finn.sees_modal(lambda modal: modal.callback_id == "form" and modal.reads(story.id))
 
         assert again.reads(
-            f":warning: This has been asked already and is not finished: acme.com ({story.id}). Nothing was asked. "
-            "/postroom jobs shows how it is getting on."
+            f":warning: This has been asked already and is not finished: acme.com ({story.id}). <@U0ANA> has asked for "
+            f"it {moment(house.clock.now())}. Nothing was asked. /postroom jobs shows how it is getting on."
         )
         assert again.values["domains"] == "acme.com\nacme.co"
 

@@ -15,7 +15,7 @@ from handlers.slack import forms
 from handlers.slack.words import LIST_TEXT
 from providers.catalogue import built_in
 from providers.mailin.actions import BuyDomains
-from providers.mailin.provider import mailin
+from providers.mailin.provider import provider as mailin
 from providers.mailin.sandbox import Fault
 from tests.house import House, Person, open_house, prices, reading
 
@@ -212,6 +212,7 @@ class TestHouseCommands:
             ("pasword", "password", "/mailbox password"),
             ("domian buy", "domain buy", "/domain buy"),
             ("Verfy Credts", "verify credits", "/verify credits"),
+            ("buget", "budget", "/postroom budget"),
         ],
     )
     async def test_help_with_a_typo_shows_what_was_meant(
@@ -221,6 +222,13 @@ class TestHouseCommands:
 
         assert said.splitlines()[1] == f"Nothing has all of these words. Did you mean “{meant}”?"
         assert f"`{command}" in said
+
+    @pytest.mark.parametrize("typed", ["budget", "postroom budgets", "left of the"])
+    async def test_help_finds_what_no_provider_is_asked_for(self, house: House, typed: str) -> None:
+        said = (await asks(house, f"/postroom help {typed}")).splitlines()
+
+        assert "`/postroom budget [all]` What is left of the budgets here." in said
+        assert not any("Nothing has all" in line for line in said)
 
     @pytest.mark.parametrize("typed", ["zeppelin", "domain zeppelin", "password credits servers"])
     async def test_help_with_words_that_nothing_has(self, house: House, typed: str) -> None:
@@ -433,18 +441,19 @@ class TestThePicker:
         assert said == "Slack waited too long to open the form, so nothing was asked. Please try once more."
 
 
-async def test_the_home_tab_shows_my_requests_and_what_can_be_asked(house: House) -> None:
-    await house.ana.opens_home()
-    await house.tick()
-    assert house.ana.home is not None
-    assert "You have not asked for anything yet." in reading(house.ana.home.blocks)
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ('"Spring sale"', "Spring sale"),
+        ("“Spring sale”", "Spring sale"),  # as Macs and telephones write it
+        ("„Frühling“ 2027", "Frühling 2027"),
+        ("Ana's sale", "Ana's sale"),
+        ("Ana’s sale", "Ana’s sale"),
+        ("“open", "“open"),
+    ],
+)
+async def test_quotation_marks_of_every_keyboard(tmp_path: Path, typed: str, name: str) -> None:
+    async with open_house(tmp_path, accounts=("instantly-main",)) as house:
+        form = await house.form(house.ana, f"/campaign create {typed}")
 
-    story = await house.approved(house.ana, "acme.com")
-    await house.runs_for(minutes=5)
-    await house.ana.opens_home()
-    await house.tick()
-
-    said = reading(house.ana.home.blocks)
-    assert "*Buy acme.com (SMTP)*\n:tada: *Done.* acme.com is live." in said
-    assert "`/domain buy [name.com …]`" in said
-    assert await story.state() == "succeeded"
+        assert form.values["name"] == name

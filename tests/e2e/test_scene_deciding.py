@@ -99,7 +99,7 @@ class TestWhoMayNot:
         assert not house.omar.ephemerals("#approvals")
         assert house.finn.modal is None
         assert await story.state() is RequestState.AWAITING
-        history = [(entry.actor, entry.what) for entry in await house.inside.store.history(story.id)]
+        history = [(entry.actor, entry.what) for entry in await house.inside.store.facts.of(story.id)]
         assert ("U0FINN", "click_refused") in history
 
 
@@ -316,7 +316,7 @@ class TestThirtyAtOnce:
         await asyncio.gather(*ways.pop(first), *(one for way in ways.values() for one in way))
         await house.tick()
 
-        history = [entry.what for entry in await house.inside.store.history(story.id)]
+        history = [entry.what for entry in await house.inside.store.facts.of(story.id)]
         decisions = [what for what in history if what in ("approved", "denied", "cancelled")]
         assert len(decisions) == 1
         notices = sum(modal.title == "Not denied" for modal in modals)

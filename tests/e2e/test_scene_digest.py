@@ -146,7 +146,7 @@ class TestWhatItSays:
         told = reading((await preview(house, house.ana, "#general")).blocks)
         assert "*11 requests wait for a decision*" in told
         assert told.count("[Look]") == 8
-        assert "… and 3 more: `/postroom jobs` shows all of them." in told
+        assert "… and 3 more\n[All of them]" in told
 
     async def test_nobody_knows_what_became_of_it(self, house: House) -> None:
         house.mailin.faults.add("buy", Fault.cut_after())
@@ -183,7 +183,7 @@ class TestWhatItSays:
             wrong = "*9 mailboxes that cannot send, or not warm yet*\n• `broken@acme.com` — connection error"
             assert wrong in told
             assert "• `cold@acme.com` — warm-up score 41 of 100 · `instantly-main`" in told
-            assert "… and 4 more: `/mailbox accounts` shows all of them." in told
+            assert "… and 4 more\n[All of them]" in told
             assert "warm@acme.com`" not in told.replace("cold@acme.com", "")
             assert "could not be asked" not in told
 
@@ -203,6 +203,62 @@ class TestWhatItSays:
             [digest] = digests(house)
             assert "Nothing waits, nothing is stuck" in reading(digest.blocks)
             assert not house.calls
+
+
+class TestAllOfThem:
+    async def test_of_requests_there_is_a_list_page_by_page(self, house: House) -> None:
+        await sets_up(house, house.ana, channel="#general")
+        for number in range(11):
+            await house.asks(house.ana, f"name-{number}.com", channel="#general")
+        await house.asks(house.ana, "elsewhere.com")
+        await house.passes(hours=1)
+        await beat(house)
+        [digest] = digests(house, "C0GENERAL")
+        await house.finn.clicks(digest, "All of them")
+        await house.tick()
+        told = reading(house.finn.ephemerals("#general")[-1].blocks)
+        assert told.startswith("*All requests: 11* · waiting")
+        assert told.count("[Open]") == 10
+        assert "elsewhere.com" not in told
+        assert digests(house, "C0GENERAL")[0].blocks == digest.blocks
+        assert house.ana.ephemerals("#general") == []
+
+    async def test_where_all_is_told_all_is_listed(self, house: House) -> None:
+        for number in range(9):
+            await house.asks(house.ana, f"name-{number}.com", channel="#general" if number % 2 else "#outreach")
+        await house.omar.clicks(await preview(house, house.omar, "#approvals"), "All of them")
+        await house.tick()
+        assert reading(house.omar.ephemerals("#approvals")[-1].blocks).startswith("*All requests: 9* · waiting")
+
+    async def test_of_what_the_providers_tell_every_line(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            for number in range(63):
+                house.sandboxes["instantly"].add_account(f"cool-{number}@acme.com", warmup_score=10 + number)
+            house.sandboxes["smailor"].own("blocked.com", reputation="blocked")
+            shown = await preview(house, house.omar)
+            await house.omar.clicks(shown, "All of them")
+            await house.tick()
+            told = reading(house.omar.ephemerals("#outreach")[-1].blocks)
+            assert "*63 mailboxes that cannot send, or not warm yet*" in told
+            assert told.count("warm-up score") == 60
+            assert "… and 3 more: `/mailbox accounts`" in told
+            assert "blocked.com" not in told
+
+            for name in list(house.sandboxes["instantly"].accounts):
+                del house.sandboxes["instantly"].accounts[name]
+            house.clock.advance(minutes=6)
+            await house.omar.clicks(shown, "All of them")
+            await house.tick()
+            told = reading(house.omar.ephemerals("#outreach")[-1].blocks)
+            assert told == "There is nothing of the kind any more."
+
+    async def test_a_button_of_another_version_changes_nothing_and_says_so(self, house: House) -> None:
+        await house.sends(
+            house.omar, "block_actions", channel={"id": "C0OUTREACH"}, response_url="",
+            actions=[{"type": "button", "action_id": "all:x", "value": "of nobody", "action_ts": "1.0"}],
+        )  # fmt: skip
+        await house.tick()
+        assert "from another version of Postroom" in house.privately(house.omar, "#outreach")[-1]
 
 
 class TestWhen:

@@ -6,21 +6,29 @@ import asyncio
 import contextlib
 import csv
 import io
-import time
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import openpyxl
 import pytest
 import structlog
+from pydantic import BeforeValidator, Field, SecretStr
 
 from bot.sandbox.faults import FILE
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.modal import Modal
 from bot.sandbox.people import NotTaken
-from providers.files import MOST_BYTES
+from handlers.slack import forms
+from providers.accounts import Account
+from providers.action import Action, Done, Effect, Outcome
+from providers.catalogue import registered
+from providers.fields import parse_addresses
+from providers.files import MOST_BYTES, from_file, lines_of
 from providers.instantly.sandbox import InstantlySandbox
+from providers.mailin.actions.verification import VerifyFile, VerifyList
 from storage.records import RequestState
 from tests.house import REASON, House, Story, open_house, reading
 
@@ -75,6 +83,13 @@ async def reviewed(house: House, form: Modal) -> Modal:
     return await house.ana.sees_modal("review")
 
 
+async def back(house: House, form: Modal) -> Modal:
+    """The form is sent, read, and comes back with what is wrong."""
+    sent = await house.ana.submits(form)
+    assert sent.result == "updated", sent
+    return await house.ana.sees_modal("form")
+
+
 async def confirmed(house: House, form: Modal) -> Story:
     sent = await house.ana.submits(await reviewed(house, form))
     assert sent.result == "cleared", sent
@@ -90,7 +105,7 @@ async def approved(house: House, form: Modal) -> Story:
 
 async def nothing_asked(house: House) -> None:
     await house.tick()
-    assert await house.inside.store.open_requests() == []
+    assert house.on_disk("SELECT id FROM requests WHERE state <> 'draft'") == []
     assert house.calls.total() == 0
 
 
@@ -242,33 +257,84 @@ class TestMistakes:
             (as_csv(["email"], ["ana@acme.com"], ["foo"]), "Row 3: “foo” is not an e-mail address. Nothing was asked."),
             (b"", "The file is empty. Nothing was asked."),
             (b"\x89PNG\r\n\x1a\n\x00\x00", "This is neither CSV nor XLSX."),
-            (listed(501), "These are 501 addresses; at most 500 go into one request. Ask with “verify file” instead."),
-            (b"x" * (MOST_BYTES + 1), "The file has 5.0 MB; at most 5 MB can be read here. Nothing was asked."),
         ],
     )
-    async def test_what_is_wrong_with_it_stands_under_it(self, house: House, content: bytes, sentence: str) -> None:
-        form = await with_file(house, "/verify list", "addresses", content, reason=REASON)
+    async def test_what_is_wrong_with_it_stands_above_the_form(
+        self, house: House, content: bytes, sentence: str
+    ) -> None:
+        form = await back(
+            house, await with_file(house, "/verify list", "addresses", content, reason=REASON, kind="catch_all")
+        )
 
-        sent = await house.ana.submits(form)
-
-        assert list(sent.errors) == ["addresses.file"]
-        assert sent.errors["addresses.file"].startswith(sentence)
+        assert f":warning: Addresses, from a file: {sentence}" in reading(form.blocks)
+        assert "is kept from before" not in reading(form.blocks)  # it is of no use
+        assert (form.values["kind"], form.values["reason"]) == ("catch_all", REASON)
         await nothing_asked(house)
+
+        assert (await house.ana.submits(form)).errors == {"addresses": "Fill this in, or attach a file."}
+        await house.ana.attaches(form, "addresses.file", ("better.csv", listed(3)))
+        assert "Verify 3 addresses (catch-all)" in reading((await reviewed(house, form)).blocks)
+
+    async def test_too_many_rows(self, house: House) -> None:
+        """Nothing is wrong with the file itself: another one takes its place, or another command is asked."""
+        form = await back(house, await with_file(house, "/verify list", "addresses", listed(501), reason=REASON))
+
+        said = reading(form.blocks)
+        assert ":warning: Addresses, from a file: These are 501 addresses; at most 500 go into one request." in said
+        assert "*Addresses, from a file:* list.csv is kept from before." in said
+        await nothing_asked(house)
+
+        await house.ana.attaches(form, "addresses.file", ("less.csv", listed(2)))
+        assert "Verify 2 addresses" in reading((await reviewed(house, form)).blocks)
 
     async def test_one_too_big_is_not_even_fetched(self, house: House) -> None:
         form = await with_file(house, "/verify list", "addresses", b"x" * (MOST_BYTES + 1), reason=REASON)
-        await house.ana.submits(form)
-
-        assert fetched(house) == []
-
-    async def test_after_a_mistake_it_need_not_be_attached_again(self, house: House) -> None:
-        form = await with_file(house, "/verify list", "addresses", listed(3), addresses="foo", reason=REASON)
-
         sent = await house.ana.submits(form)
-        assert sent.errors == {"addresses": "“foo” is not an e-mail address. One looks like ana@acme-mail.com."}
+
+        assert sent.errors == {
+            "addresses.file": "The file has 5.0 MB; at most 5 MB can be read here. Nothing was asked."
+        }
+        assert fetched(house) == []
+        await nothing_asked(house)
+
+    async def test_what_was_typed_for_another_account_is_still_there(self, tmp_path: Path) -> None:
+        async with open_house(tmp_path, accounts=("mailin-main", "smailor-main")) as house:
+            house.mailin.own("acme.com")
+            form = await house.form(house.ana, "/mailbox create")
+            await house.ana.chooses(form, "account", "smailor-main")
+            form = await house.ana.sees_modal(lambda modal: "display_name" in modal.fields)
+            await house.ana.fills(form, display_name="Ana of sales")
+            await house.ana.chooses(form, "account", "mailin-main")
+            form = await house.ana.sees_modal(lambda modal: "mailboxes" in modal.fields)
+            await house.ana.fills(form, reason=REASON)
+            await house.ana.attaches(form, "mailboxes.file", ("team.csv", b"email,name\nfoo,Ana"))
+            form = await back(house, form)
+            assert form.reads("Row 2: “foo” is not an e-mail address.")
+
+            await house.ana.chooses(form, "account", "smailor-main")
+            form = await house.ana.sees_modal(lambda modal: "display_name" in modal.fields)
+            assert form.values["display_name"] == "Ana of sales"
+
+    async def test_a_mistake_in_what_was_typed_beside_it(self, house: House) -> None:
+        form = await with_file(house, "/verify list", "addresses", listed(3), addresses="foo", reason=REASON)
+        form = await back(house, form)
+
+        said = reading(form.blocks)
+        assert ":warning: Addresses: “foo” is not an e-mail address. One looks like ana@acme-mail.com." in said
+        assert "list.csv is kept from before. Attach another file to put it in its place." in said
+        assert form.values["addresses"] == "foo"
         await house.ana.fills(form, addresses=None)
 
         assert "Verify 3 addresses" in reading((await reviewed(house, form)).blocks)
+
+    async def test_a_mistake_that_does_not_depend_on_it_is_told_at_once(self, house: House) -> None:
+        """And the file stays where it is, in Slack's own form."""
+        form = await with_file(house, "/postroom order-add", "mailboxes", b"", domain="foo", reason=REASON)
+
+        assert (await house.ana.submits(form)).errors == {
+            "domain": "“foo” is not a domain name. A domain looks like acme-mail.com.",
+        }
+        assert fetched(house) == []
 
     async def test_neither_typed_nor_attached(self, house: House) -> None:
         form = await house.form(house.ana, "/verify list")
@@ -299,40 +365,155 @@ class TestMistakes:
 
 
 class TestFetching:
-    async def test_slack_is_slow(self, house: House) -> None:
-        """Slack itself waits three seconds for the answer to a form."""
-        house.slack.faults.add(FILE, SlackFault.slow(3))
+    async def test_slack_is_answered_before_the_file_is_fetched(self, house: House) -> None:
+        house.slack.faults.add(FILE, SlackFault.slow(20))
         form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
 
-        began = time.monotonic()
-        waiting = asyncio.ensure_future(house.ana.submits(form))
-        other = await house.form(house.omar, "/domain buy acme.com")
-        assert time.monotonic() - began < 1  # nobody else waits for it
+        sent = await house.ana.submits(form)
+        assert sent.result == "updated"
+        reading_it = await house.ana.sees_modal("checking")
+        assert reading_it.reads("Reading what you sent …")
+        assert fetched(house) == []
+        other = await house.form(house.omar, "/domain buy acme.com")  # nobody else waits for it
         assert other.values["domains"] == "acme.com"
-        assert (await waiting).errors == {"addresses.file": AWAY}
-        assert time.monotonic() - began < 2.8
-        await nothing_asked(house)
 
+    async def test_long_lists_are_read_apart_from_what_answers_slack(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file, what it makes of the form, and the form sent once more: each in a thread, and once."""
+        where: list[tuple[str, bool]] = []
+
+        def noting(what: str, work: Callable[..., Any]) -> Callable[..., Any]:
+            def note(*given: Any) -> Any:
+                where.append((what, threading.current_thread() is threading.main_thread()))
+                return work(*given)
+
+            return note
+
+        monkeypatch.setattr("handlers.slack.files.lines_of", noting("file", lines_of))
+        monkeypatch.setattr(VerifyFile, "model_validate", noting("form", VerifyFile.model_validate))
+        house.mailin.ledger = [("Purchased credits", 10)]
+        form = await with_file(house, "/verify file", "addresses", listed(6000), reason=REASON)
+        form = await back(house, form)
+        assert form.reads("*Addresses:* 6,000 are kept from before")
+        assert where == [("form", True), ("file", False), ("form", False)]  # the first without any addresses
+
+        where.clear()
+        house.mailin.ledger = [("Purchased credits", 10_000)]
+        story = await approved(house, form)
+        assert await story.state() is RequestState.SUCCEEDED
+        assert where == [("form", True), ("form", False)]
+
+    async def test_slack_is_slow(self, house: House) -> None:
+        """Slack waits three seconds for the answer to a form, and ten times as long is what it takes itself."""
+        house.slack.faults.add(FILE, SlackFault.slow(0.3))
+        form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
+
+        assert "Verify 3 addresses" in reading((await reviewed(house, form)).blocks)
+
+    async def test_a_file_that_does_not_come(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("handlers.slack.files.PATIENCE", 0.05)
+        house.slack.faults.add(FILE, SlackFault.slow(20))
+        form = await back(house, await with_file(house, "/verify list", "addresses", listed(3), reason=REASON))
+
+        assert f"Addresses, from a file: {AWAY}" in reading(form.blocks)
+        assert "list.csv is kept from before." in reading(form.blocks)
+        await nothing_asked(house)
+        monkeypatch.undo()
         assert "Verify 3 addresses" in reading((await reviewed(house, form)).blocks)
 
     @pytest.mark.parametrize("fault", [SlackFault.server_error(), SlackFault.cut_before(), SlackFault.rate_limited(9)])
     async def test_slack_is_broken(self, house: House, fault: SlackFault) -> None:
         house.slack.faults.add(FILE, fault, times=None)
-        form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
+        form = await with_file(house, "/verify list", "addresses", listed(3), addresses="bo@acme.com", reason=REASON)
+        form = await back(house, form)
+        house.slack.faults.clear(FILE)
 
-        assert (await house.ana.submits(form)).errors == {"addresses.file": AWAY}
+        assert f"Addresses, from a file: {AWAY}" in reading(form.blocks)
         await nothing_asked(house)
+
+        # Nothing has to be typed or attached again.
+        assert "list.csv is kept from before." in reading(form.blocks)
+        assert "Verify 4 addresses" in reading((await reviewed(house, form)).blocks)
+
+    async def test_the_window_was_closed_meanwhile(self, house: House) -> None:
+        """What was sent is kept, and so is what was wrong with it."""
+        house.slack.faults.add(FILE, SlackFault.slow(0.3))
+        form = await with_file(house, "/verify list", "addresses", b"email\nfoo", reason=REASON)
+        await house.ana.submits(form)
+        await house.ana.closes(await house.ana.sees_modal("checking"))
+        await house.tick()
+
+        [told] = house.ana.ephemerals("#outreach")
+        assert "*Verify a list*: the check is done, but the window was closed. Nothing was asked." in reading(
+            told.blocks
+        )
+        await house.ana.clicks(told, "resume")
+        form = await house.ana.sees_modal("form")
+        assert form.values["reason"] == REASON
+        await house.ana.fills(form, addresses="bo@acme.com")
+        assert "Verify 1 address" in reading((await reviewed(house, form)).blocks)
+
+    async def test_what_comes_too_late_changes_nothing(self, house: House) -> None:
+        """The window is closed while a bad file is read; its form is opened and sent again, with a good one."""
+        house.slack.faults.add(FILE, SlackFault.slow(0.6))
+        form = await with_file(house, "/verify list", "addresses", b"email\nfoo", reason=REASON)
+        await house.ana.submits(form)
+        checking = await house.ana.sees_modal("checking")
+        [draft] = house.on_disk("SELECT id FROM requests")
+        again = forms.form(
+            VerifyList, draft[0], [Account("mailin-main", "mailin", None)], account="mailin-main", reason=REASON
+        )
+        await house.inside.client.views_update(view_id=checking.id, view=again)
+        form = await house.ana.sees_modal("form")
+        await house.ana.attaches(form, "addresses.file", ("good.csv", listed(3)))
+        assert "Verify 3 addresses" in reading((await reviewed(house, form)).blocks)
+
+        await house.tick()
+
+        review = await house.ana.sees_modal("review")
+        assert "Verify 3 addresses" in reading(review.blocks)
+        assert (await house.ana.submits(review)).result == "cleared"
+
+    async def test_the_process_dies_while_it_reads(self, house: House) -> None:
+        house.slack.faults.add(FILE, SlackFault.slow(20))
+        form = await with_file(house, "/verify list", "addresses", listed(3), addresses="bo@acme.com", reason=REASON)
+        await house.ana.submits(form)
+        await house.ana.sees_modal("checking")
+
+        await house.stops()
+        house.clock.advance(minutes=1)
+        await house.starts()
+        await house.tick()
+
+        review = await house.ana.sees_modal("review")
+        assert "Verify 4 addresses" in reading(review.blocks)
+        sent = await house.ana.submits(review)
+        assert sent.result == "cleared"
+
+    async def test_a_form_that_slack_sends_twice_is_asked_once(self, house: House) -> None:
+        house.slack.faults.add(FILE, SlackFault.slow(0.2))
+        form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
+        await house.ana.submits(form)
+        await house.replays()
+        review = await house.ana.sees_modal("review")
+        await house.tick()
+
+        assert (await house.ana.submits(await house.ana.sees_modal("review"))).result == "cleared"
+        assert "Verify 3 addresses" in reading(review.blocks)
+        await house.tick()
+        assert len(house.on_disk("SELECT id FROM requests WHERE state <> 'draft'")) == 1
 
     async def test_the_app_may_not_read_files(self, house: House) -> None:
         house.slack.app.scopes = house.slack.app.scopes - {"files:read"}
         form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
 
         with structlog.testing.capture_logs() as log:
-            sent = await house.ana.submits(form)
+            form = await back(house, form)
 
-        assert sent.errors["addresses.file"].startswith(CLOSED)
-        assert [(entry["event"], entry["cure"]) for entry in log] == [
-            ("file_not_read", "give the app the scope files:read")
+        assert f"Addresses, from a file: {CLOSED}" in reading(form.blocks)
+        assert [entry["cure"] for entry in log if entry["event"] == "file_not_read"] == [
+            "give the app the scope files:read"
         ]
 
     async def test_slack_sends_the_id_alone(self, house: House) -> None:
@@ -341,10 +522,67 @@ class TestFetching:
         file = attached(form)
         stub = {"id": file["id"], "file_access": "check_file_info"}
 
-        ack = await sends(house, form, stub)
-        assert ack["response_action"] == "update"
-        gone = await sends(house, form, stub | {"id": "F0NOTHERE"})
-        assert gone["errors"]["addresses.file"].startswith(CLOSED)
+        assert CLOSED in await sends(house, form, stub | {"id": "F0NOTHERE"})
+        assert "Verify 3 addresses" in await sends(house, form, stub)
+
+
+class ImportAddresses(
+    Action, provider="mailin", command="mailbox import", title="Import addresses", effect=Effect.WRITE
+):
+    """Import addresses, all with one password."""
+
+    addresses: Annotated[list[str], BeforeValidator(parse_addresses)] = Field(
+        title="Addresses", json_schema_extra=from_file("email")
+    )
+    password: SecretStr | None = Field(None, title="Password")
+
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(self.addresses)
+
+    async def run(self, client: Any, key: str) -> Outcome:
+        given = "none" if self.password is None else "right" if self.password.get_secret_value() == SECRET else "wrong"
+        return Done(summary=f"{len(self.addresses)} addresses, the {given} password.")
+
+
+SECRET = "only-for-mailin-1234"
+
+
+class TestASecretBesideAFile:
+    """While the file is read, the password is where passwords are: in memory, and nowhere else."""
+
+    @pytest.fixture
+    async def house(self, tmp_path: Path) -> AsyncIterator[House]:
+        one, *others = registered()
+        providers = (replace(one, actions=(*one.actions, ImportAddresses)), *others)
+        async with open_house(tmp_path, providers=providers) as house:
+            yield house
+
+    async def test_it_reaches_the_provider_and_not_the_disk(self, house: House) -> None:
+        house.slack.faults.add(FILE, SlackFault.slow(0.2))
+        form = await with_file(house, "/mailbox import", "addresses", listed(3), password=SECRET)
+        await house.ana.submits(form)
+        await house.ana.sees_modal("checking")
+        assert SECRET.encode() not in b"".join(file.read_bytes() for file in house.settings.database.parent.iterdir())
+
+        story = await house.story_of(house.ana)
+
+        assert story.thread[-1] == ":tada: <@U0ANA> 3 addresses, the right password."
+
+    async def test_when_the_process_dies_it_has_to_be_typed_again(self, house: House) -> None:
+        house.slack.faults.add(FILE, SlackFault.slow(20))
+        form = await with_file(house, "/mailbox import", "addresses", listed(3), password=SECRET)
+        await house.ana.submits(form)
+        await house.stops()
+        house.clock.advance(minutes=1)
+        await house.starts()
+        await house.tick()
+
+        form = await house.ana.sees_modal("form")
+        assert form.reads("it was restarted after you typed it. Nothing was asked: type it once more.")
+        await house.ana.fills(form, password=SECRET)
+        await house.ana.submits(form)
+        story = await house.story_of(house.ana)
+        assert story.thread[-1] == ":tada: <@U0ANA> 3 addresses, the right password."
 
 
 class TestForged:
@@ -353,7 +591,7 @@ class TestForged:
     async def test_no_token_goes_to_another_host(self, house: House) -> None:
         async with eavesdropper() as (url, heard):
             form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
-            ours = house.slack.base_url
+            ours, file = house.slack.base_url, attached(form)
             for place in (
                 f"{url}/list.csv",
                 f"{ours}@{url.removeprefix('http://')}/list.csv",
@@ -365,8 +603,7 @@ class TestForged:
                 "http://[",
                 "list.csv",
             ):
-                said = await sends(house, form, attached(form) | {"url_private_download": place})
-                assert said["errors"]["addresses.file"].startswith(ELSEWHERE), place
+                assert ELSEWHERE in await sends(house, form, file | {"url_private_download": place}), place
             assert heard == []
         await nothing_asked(house)
 
@@ -376,30 +613,30 @@ class TestForged:
             house.slack.team_url = f"{url}/"  # where people log in, and where the workspace sends us now
             house.slack.app.scopes = house.slack.app.scopes - {"files:read"}
 
-            sent = await house.ana.submits(form)
+            form = await back(house, form)
 
-            assert sent.errors["addresses.file"].startswith(CLOSED)
+            assert CLOSED in reading(form.blocks)
             assert fetched(house) == ["not_allowed"]
             assert heard == []
 
-    @pytest.mark.parametrize(
-        "files",
-        [None, "x", [], [None], ["F1"], [{}], [{"id": None}], [{"url_private_download": 7}], [{"size": "big"}]],
-    )
-    async def test_any_shape_is_answered(self, house: House, files: Any) -> None:
+    @pytest.mark.parametrize("files", [None, "x", [], [None], ["F1"]])
+    async def test_what_is_no_file_at_all(self, house: House, files: Any) -> None:
         form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
 
-        said = await sends(house, form, files, raw=True)
+        assert await sends(house, form, files, raw=True) == "addresses: Fill this in, or attach a file."
+        await nothing_asked(house)
 
-        assert said["response_action"] == "errors"
+    @pytest.mark.parametrize("file", [{}, {"id": None}, {"url_private_download": 7}, {"size": "big"}, {"name": ["x"]}])
+    async def test_any_shape_is_answered(self, house: House, file: Any) -> None:
+        form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
+
+        assert f"Addresses, from a file: {CLOSED}" in await sends(house, form, file)
         await nothing_asked(house)
 
     async def test_a_size_that_is_not_true(self, house: House) -> None:
         form = await with_file(house, "/verify list", "addresses", b"x" * (MOST_BYTES + 1), reason=REASON)
 
-        said = await sends(house, form, attached(form) | {"size": 10})
-
-        assert "at most 5 MB can be read here" in said["errors"]["addresses.file"]
+        assert "at most 5 MB can be read here" in await sends(house, form, attached(form) | {"size": 10})
 
 
 def attached(form: Modal) -> dict[str, Any]:
@@ -408,11 +645,17 @@ def attached(form: Modal) -> dict[str, Any]:
     return found
 
 
-async def sends(house: House, form: Modal, file: Any, *, raw: bool = False) -> Any:
-    """Slack sends the form with this for its file; returns what the app answered."""
+async def sends(house: House, form: Modal, file: Any, *, raw: bool = False) -> str:
+    """Slack sends the form with this for its file; returns what the person reads in the end."""
     view = form.view.to_slack()
     view["state"]["values"]["addresses.file"]["value"]["files"] = file if raw else [file]
-    return (await house.sends(house.ana, "view_submission", view=view)).payload
+    said: Any = (await house.sends(house.ana, "view_submission", view=view)).payload
+    if said["response_action"] == "errors":
+        return "\n".join(f"{block}: {sentence}" for block, sentence in said["errors"].items())
+    await house.tick()
+    shown = house.slack.views.find(form.id)
+    assert shown is not None
+    return reading(shown.content["blocks"])
 
 
 @contextlib.asynccontextmanager

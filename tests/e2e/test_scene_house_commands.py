@@ -118,13 +118,13 @@ class TestWhy:
         assert "*Said yes* (1 of 2)\n• <@U0OMAR>, <!date^" in told
         assert "It waits until somebody decides, however long." in told
 
-    async def test_over_a_budget_its_owner_decides(self, house: House) -> None:
+    async def test_over_a_budget_its_owner_decides_as_well(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com", "acme.co", "acme.biz")
 
         told = await typed(house, house.finn, f"/postroom why {story.id}")
 
         assert "over the budget “Outreach”" in told
-        assert "*Who may decide it*\n• <@U0FINN>\n" in told
+        assert "• and for the budget “Outreach” <@U0FINN> has to say yes\n" in told
         assert "$57.25 reserved; $17.25 more than the $40.00" in told
 
     async def test_a_finished_one_says_who_decided(self, house: House) -> None:
@@ -512,7 +512,9 @@ class TestOtherRules:
         await house.tick()
 
         assert await story.state() is RequestState.AWAITING
-        assert "*Who may decide it*\n• <@U0FINN>\n" in await typed(house, house.ana, f"/postroom why {story.id}")
+        told = await typed(house, house.ana, f"/postroom why {story.id}")
+        assert "• and for the budget “Outreach” <@U0FINN> has to say yes\n" in told
+        assert "*Said yes*\n• <@U0OMAR>" in told
 
     async def test_what_has_waited_too_long_by_the_new_rules_expires(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.modal import Modal
 from bot.sandbox.people import Person
 from handlers.slack.words import moment
 from providers.mailapi.sandbox import MailApiSandbox
@@ -33,15 +34,24 @@ def mailapi(house: House) -> MailApiSandbox:
     return found
 
 
-async def asks_for(house: House, *labels: str, who: Person | None = None) -> Story:
-    """Ana, or somebody else, asks for sub-domains of acme.com at MailAPI."""
-    who = who or house.ana
+async def sends(house: House, who: Person, *labels: str) -> Modal:
+    """Somebody asks for sub-domains of acme.com at MailAPI; what they see when it was checked."""
     form = await house.form(who, "/domain subdomain")
     await who.chooses(form, "account", "mailapi-main")
     form = await who.sees_modal(lambda modal: "labels" in modal.fields)
     await who.fills(form, domain="acme.com", labels="\n".join(labels))
     sent = await who.submits(form)
     assert sent.result == "updated", sent
+    await house.inside.lookups.settled()
+    return await who.sees_modal(lambda modal: modal.callback_id != "checking")
+
+
+async def asks_for(house: House, *labels: str, who: Person | None = None) -> Story:
+    """Ana, or somebody else, asks for them, and goes on where a review says that they have to wait."""
+    who = who or house.ana
+    shown = await sends(house, who, *labels)
+    if shown.callback_id == "review":
+        assert (await who.submits(shown)).result == "cleared"
     return await house.story_of(who)
 
 
@@ -114,31 +124,125 @@ async def test_an_hour_that_others_have_used_is_waited_for(house: House) -> None
     assert await story.state() is RequestState.SUCCEEDED
 
 
+async def test_whoever_comes_later_is_told_before_that_it_has_to_wait(house: House) -> None:
+    await asks_for(house, "a")
+    await house.runs_for(minutes=10)
+
+    review = await sends(house, house.omar, "b", "c")
+
+    at = house.clock.now() + timedelta(minutes=50)
+    assert review.callback_id == "review"
+    assert review.reads(
+        ":alarm_clock: For acme.com the provider takes this only once an hour, and that time is not over "
+        f"yet. It goes about {moment(at)}, by itself; the thread tells when."
+    )
+    assert review.submit == "Do it"
+    assert mailapi(house).calls["create_sub_domains"] == 1  # nothing is asked before somebody says so
+    await house.omar.closes(review)
+    await house.runs_for(hours=3)
+    assert mailapi(house).made == ["a.acme.com"]
+
+
+async def test_whoever_comes_later_learns_who_goes_first(house: House) -> None:
+    await asks_for(house, *LABELS)  # ten now, ten in an hour, three in two
+    await house.runs_for(minutes=10)
+    asked = house.clock.now()
+
+    review = await sends(house, house.omar, *(f"t{number}" for number in range(11)))
+
+    assert review.reads(
+        ":alarm_clock: For acme.com the provider takes this only once an hour, and <@U0ANA> asked before you. "
+        f"The first part goes about {moment(asked + timedelta(hours=2, minutes=50))}, by itself; the thread tells when."
+    )
+    assert (await house.omar.submits(review)).result == "cleared"
+    await house.runs_for(hours=2, minutes=45)
+    assert mailapi(house).made == NAMES
+    await house.runs_for(minutes=10)
+    assert len(mailapi(house).made) == len(NAMES) + 10
+    await house.runs_for(hours=1)
+    assert len(mailapi(house).made) == len(NAMES) + 11
+
+
+async def test_it_does_not_wait_for_what_came_to_nothing(house: House) -> None:
+    """What was refused has used up no hour, and what was taken back waits for none."""
+    mailapi(house).faults.add("create_sub_domains", Fault.answers(422))
+    await asks_for(house, "a")
+    taken_back = await asks_for(house, *LABELS)
+    await house.ana.clicks(taken_back.parent, "cancel")
+    at = house.clock.now() + timedelta(hours=1)
+
+    review = await sends(house, house.omar, "b")
+    assert review.reads(f"and that time is not over yet. It goes about {moment(at)}, by itself")
+    await house.omar.closes(review)
+
+    house.clock.advance(hours=1, seconds=1)
+    assert (await sends(house, house.omar, "b")).callback_id == "notice"  # at once, with nothing to look at first
+    await house.tick()
+    assert mailapi(house).made[-1] == "b.acme.com"
+
+
+async def test_other_domains_and_accounts_do_not_wait(house: House) -> None:
+    await asks_for(house, "a")
+    mailapi(house).own("other.com")
+    form = await house.form(house.omar, "/domain subdomain mailapi-main other.com b")
+    await house.omar.submits(form)
+    await house.tick()
+
+    assert mailapi(house).made == ["a.acme.com", "b.other.com"]
+
+
 @pytest.mark.parametrize("minutes", [1, 59, 61, 119])
-async def test_what_waits_and_is_asked_for_twice_is_sent_once(house: House, minutes: int) -> None:
+async def test_what_waits_is_not_asked_for_twice(house: House, minutes: int) -> None:
+    asked = house.clock.now()
     first = await asks_for(house, *LABELS)
     await house.runs_for(minutes=minutes)
-    second = await asks_for(house, "s21", "s22", "x", who=house.omar)
+    goes_on = asked + timedelta(hours=1 if minutes < 60 else 2)
 
-    await house.runs_for(hours=8)
+    form = await sends(house, house.omar, "s21", "s22", "x")
 
-    assert sorted(mailapi(house).made) == sorted([*NAMES, "x.acme.com"])  # once each
-    assert await first.state() is await second.state() is RequestState.SUCCEEDED
-    told = " ".join([*first.thread, *second.thread])
-    assert "in the account already: somebody has had them added meanwhile. They were not sent again." in told
-
-
-async def test_whoever_asks_for_what_waits_is_told_in_the_end_that_it_is_there(house: House) -> None:
-    await asks_for(house, *LABELS[:12])
-    second = await asks_for(house, *LABELS[10:12], who=house.omar)
-
-    await house.runs_for(hours=8)
-
-    assert mailapi(house).made == NAMES[:12]
-    assert second.thread[-1].startswith(
-        ":tada: <@U0OMAR> s10.acme.com, s11.acme.com are in the account already: somebody has had them added "
-        "meanwhile. They were not sent again. All 2 sub-domains are verified."
+    assert form.callback_id == "form"
+    assert form.reads(
+        f":warning: This has been asked already and is not finished: s21.acme.com, s22.acme.com ({first.id}). "
+        f"<@U0ANA> has asked for it {moment(asked)}; it goes on {moment(goes_on)}. Nothing was asked."
     )
+    assert form.values["labels"] == "s21\ns22\nx"
+    await house.omar.fills(form, labels="x")
+    await house.omar.submits(form)
+    assert (await house.omar.submits(await house.omar.sees_modal("review"))).result == "cleared"
+    second = await house.story_of(house.omar)
+
+    await house.runs_for(hours=8)
+    assert mailapi(house).made == [*NAMES, "x.acme.com"]  # once each
+    assert await first.state() is await second.state() is RequestState.SUCCEEDED
+
+
+async def test_of_two_who_send_the_same_at_once_one_is_asked(house: House) -> None:
+    await asks_for(house, "a")
+    reviews = [await sends(house, who, "b") for who in (house.ana, house.omar)]
+    sent = [await house.ana.submits(reviews[0]), await house.omar.submits(reviews[1])]
+
+    assert [one.result for one in sent] == ["cleared", "updated"]
+    form = await house.omar.sees_modal("form")
+    assert form.reads("This has been asked already and is not finished: b.acme.com")
+    assert form.reads("<@U0ANA> has asked for it")
+    await house.runs_for(hours=3)
+    assert mailapi(house).made == ["a.acme.com", "b.acme.com"]
+
+
+@pytest.mark.parametrize("minutes", [1, 59, 61, 119])
+async def test_what_others_make_meanwhile_is_not_sent_again(house: House, minutes: int) -> None:
+    """Not through Postroom: it learns of them by the listing."""
+    story = await asks_for(house, *LABELS)
+    await house.runs_for(minutes=minutes)
+    mailapi(house).own("s21.acme.com")
+    mailapi(house).own("s22.acme.com")
+
+    await house.runs_for(hours=8)
+
+    assert mailapi(house).made == NAMES[:21]
+    assert await story.state() is RequestState.SUCCEEDED
+    told = " ".join(story.thread)
+    assert "in the account already: somebody has had them added meanwhile. They were not sent again." in told
 
 
 async def test_no_answer_to_the_first_ten_is_looked_up_before_it_goes_on(house: House) -> None:
@@ -159,7 +263,7 @@ async def test_a_process_that_dies_before_it_wrote_down_that_the_rest_waits(
         raise OSError
 
     with monkeypatch.context() as dying:
-        dying.setattr(type(house.inside.store), "postpone", dies)
+        dying.setattr(type(house.inside.store.runs), "postpone", dies)
         story = await asks_for(house, *LABELS)
         assert await story.state() is RequestState.EXECUTING
         await house.stops()

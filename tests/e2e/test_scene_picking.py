@@ -259,7 +259,7 @@ class TestForgery:
         await house.tick()
 
         assert house.ana.modal is None
-        assert await house.inside.store.requests_of("U0ANA", 10) == []
+        assert await house.inside.store.requests.of("U0ANA", 10) == []
 
 
 class TestTakingAway:
@@ -447,7 +447,7 @@ async def test_a_verification_beyond_the_balance_is_refused_before_anybody_is_as
     again = await house.ana.sees_modal("form")
     assert told in reading(again.blocks)
     assert not house.slack.messages("C0APPROVALS")
-    assert await house.inside.store.open_requests() == []
+    assert house.on_disk("SELECT id FROM requests WHERE state <> 'draft'") == []
     assert not house.mailin.tasks
 
 

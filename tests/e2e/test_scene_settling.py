@@ -314,10 +314,10 @@ class TestHeardLate:
         if house.settings.approvals.needs == 2:
             await house.finn.clicks(story.card, "approve")
         house.clock.advance(minutes=11)  # there may be an undo window
-        await house.inside.requests.run_approved()
+        await house.inside.runs.run_approved()
         await asyncio.sleep(0.5)
         house.clock.advance(minutes=3)
-        await house.inside.requests.settle_lapsed()
+        await house.inside.runs.settle_lapsed()
         for _ in range(12):
             house.clock.advance(seconds=60)
             await house.inside.jobs.look()
@@ -329,7 +329,7 @@ class TestHeardLate:
     async def test_it_is_told_and_counted(self, counting: House) -> None:
         story = await self.sent_slowly(counting)
         await counting.omar.clicks(story.card, "settle_did_not")
-        await counting.inside.requests.executions.settled()
+        await counting.inside.runs.executions.settled()
         await counting.tick()
 
         assert (counting.bought, used(counting)) == (["acme.com"], (0, 12.5))
@@ -348,7 +348,7 @@ class TestHeardLate:
             story = await self.sent_slowly(house)
             await house.omar.clicks(story.card, "settle_again")
             assert await story.state() is (RequestState.APPROVED if needs == 1 else RequestState.AWAITING)
-            await house.inside.requests.executions.settled()
+            await house.inside.runs.executions.settled()
             await house.runs_for(hours=30)
 
             assert (house.bought, keys(house), used(house)) == (["acme.com"], ["1"], (0, 12.5))

@@ -377,7 +377,7 @@ async def test_going_back_to_the_form_asks_for_it_anew(house: House, tmp_path: P
 
 async def test_what_was_handed_over_is_forgotten_when_it_was_used_or_nobody_went_on(house: House) -> None:
     house.mailin.own_mailboxes("ana@acme.com")
-    vault = house.inside.requests._vault
+    vault = house.inside.requests.vault
     await asks_for_password(house)
     await house.inside.lookups.settled()
     assert len(vault.requests()) == 1
@@ -389,7 +389,8 @@ async def test_what_was_handed_over_is_forgotten_when_it_was_used_or_nobody_went
     assert len(vault.requests()) == 1
     assert PASSWORD not in repr(vault)
     house.clock.advance(days=2)
-    await house.inside.requests.forget_drafts(house.clock.now() - app.DRAFTS_KEPT)
+    await house.inside.housekeeping.tidy()
+    await house.inside.drafts.forget_secrets()
     assert vault.requests() == []
 
 

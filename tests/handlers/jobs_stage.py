@@ -22,8 +22,8 @@ from pydantic import JsonValue
 from sqlite_utils import Database
 
 from handlers.jobs import Jobs
+from handlers.life import Life
 from handlers.policy import JobTimes, Policy, Terms
-from handlers.requests import Requests
 from providers.accounts import Account
 from providers.action import Action, Done, Effect, Outcome, Pending
 from providers.catalogue import Catalogue
@@ -31,7 +31,7 @@ from providers.errors import ProviderError
 from storage import jobs as jobs_table
 from storage.records import Job, JobKind, Request, RequestState
 from storage.sqlite import SqliteDatabase
-from storage.store import Store, action_key
+from storage.store import Store
 from tests.handlers.stage import MEMORY, Workspace
 
 T = TypeVar("T")
@@ -211,7 +211,7 @@ class Stage:
             for name, provider in self.providers.items()
         }
         opened |= {name: Account(name, name.partition("-")[0], client) for name, client in self._clients.items()}
-        self.requests = Requests(
+        life = Life(
             store=self.store,
             catalogue=Catalogue(self._actions),
             accounts=opened,
@@ -222,9 +222,10 @@ class Stage:
             chance=self._chance,
             changed=self._changed,
         )
+        self.outcomes = life.outcomes
         self.jobs = Jobs(
-            store=self.store, requests=self.requests, times=self.times, clock=self.time, chance=self._chance,
-            changed=self._changed,
+            store=self.store, requests=life.requests, outcomes=life.outcomes, settling=life.settling, times=self.times,
+            clock=self.time, chance=self._chance, changed=self._changed,
         )  # fmt: skip
 
     def _changed(self, beat: str) -> None:
@@ -253,8 +254,8 @@ class Stage:
                 request_id, account, JobKind.POLL, dict(ref or {}), now + timedelta(seconds=wait),
                 now + self.times.deadline, began or now,
             )  # fmt: skip
-            await self.store.create_draft(request)
-            await self.database.write(lambda db: jobs_table.insert(db, job, action_key(request)))
+            await self.store.drafts.create(request)
+            await self.database.write(lambda db: jobs_table.begin(db, request, job))
 
         await asyncio.gather(*(accepted(request_id, its) for request_id, its in given.items()))
 

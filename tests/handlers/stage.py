@@ -21,8 +21,9 @@ from pydantic import Field, JsonValue
 
 from handlers.approvals import Approvals
 from handlers.jobs import Jobs
+from handlers.life import Life
 from handlers.policy import Budget, Conditions, JobTimes, Policy, Rule, Terms
-from handlers.requests import SEEN, Asker, Requests
+from handlers.requests import SEEN, Asker
 from handlers.waiting import Waiting
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Account, PriceList
@@ -280,7 +281,7 @@ class House:
         self.database = SqliteDatabase(path)
         self.store = Store(self.database)
         account = Account(ACCOUNT, "shop", shop)
-        self.requests = Requests(
+        life = Life(
             store=self.store,
             catalogue=Catalogue([BuyThings]),
             accounts={ACCOUNT: account},
@@ -291,11 +292,14 @@ class House:
             chance=lambda: 0.5,
             changed=lambda beat: None,
         )
-        self.approvals = Approvals(self.store, self.requests, clock)
-        self.waiting = Waiting(self.store, self.requests, clock)
+        self.requests, self.drafts, self.runs, self.settling = life.requests, life.drafts, life.runs, life.settling
+        self.approvals = Approvals(self.store, life.requests, life.rulings, clock)
+        self.waiting = Waiting(self.store, life.requests, life.rulings, life.settling, clock)
         self.jobs = Jobs(
             store=self.store,
-            requests=self.requests,
+            requests=life.requests,
+            outcomes=life.outcomes,
+            settling=life.settling,
             times=TIMES,
             clock=clock,
             chance=lambda: 0.5,
@@ -304,28 +308,28 @@ class House:
 
     async def reviewed(self, by: str, *things: str, channel: str = CHANNEL) -> Request:
         """Fills in a form and gets to its review: a draft with a fingerprint, if it was not refused."""
-        draft = await self.requests.draft("thing buy", Asker("T0ACME", by, channel))
+        draft = await self.drafts.open("thing buy", Asker("T0ACME", by, channel))
         action = BuyThings(things=list(things))
-        filled = await self.requests.fill(draft, action, account=ACCOUNT, reason="Because", view_id="V1")
-        review = await self.requests.review(filled)
+        filled = await self.drafts.fill(draft, action, account=ACCOUNT, reason="Because", view_id="V1")
+        review = await self.drafts.review(filled)
         assert review is not None
-        await self.requests.review_shown(filled)
+        await self.drafts.review_shown(filled)
         return review.draft
 
     async def asked(self, by: str, *things: str, channel: str = CHANNEL) -> Request:
         """Asks for things. Raises Sorry."""
         draft = await self.reviewed(by, *things, channel=channel)
-        return await self.requests.submit(draft.id, by, seen=draft.fingerprint[:SEEN])
+        return await self.drafts.submit(draft.id, by, seen=draft.fingerprint[:SEEN])
 
     async def now(self, request: Request) -> Request:
         """The request as it is now."""
-        found = await self.store.request(request.id)
+        found = await self.store.requests.get(request.id)
         assert found is not None
         return found
 
     async def dies(self) -> None:
         """The process is gone in the middle of whatever it did."""
-        tasks = [*self.requests.executions._running, *self.jobs.looks._running]
+        tasks = [*self.runs.executions._running, *self.jobs.looks._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -367,8 +371,8 @@ class Stage:
     async def sends(self, house: House, request: Request, mood: str = "does") -> None:
         """The house sends this request, if it may be sent; the shop is in this mood. It may be left hanging there."""
         self.shop.mood = mood
-        house.requests.executions.spawn(house.requests.execute(request))
-        while sum(len(one.requests.executions._running) for one in self.houses) > len(self.shop.hanging):  # noqa: ASYNC110
+        house.runs.executions.spawn(house.runs.execute(request))
+        while sum(len(one.runs.executions._running) for one in self.houses) > len(self.shop.hanging):  # noqa: ASYNC110
             await asyncio.sleep(0.0005)
 
     async def looks(self, house: House) -> None:

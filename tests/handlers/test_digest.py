@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.blocks import message_problems
-from handlers.digest import MOST_SHOWN, Digest, Section, following, latest, moment_of, shares_of
+from handlers.digest import (
+    MOST_SHOWN,
+    Digest,
+    Section,
+    anniversary,
+    following,
+    latest,
+    moment_of,
+    shares_of,
+    years_before,
+)
 from handlers.policy import Budget
 from handlers.questions import Spent
 from handlers.slack.digest import draw, known_zone
@@ -112,7 +122,7 @@ def test_the_longest_digest_fits_into_one_message(tmp_path: Path) -> None:
     """Slack takes 50 blocks, and about 13,000 characters in all of them."""
     database = SqliteDatabase(tmp_path / "postroom.db")
     try:
-        messages = Messages(asking(Store(database)))
+        messages = Messages(asking(Store(database)).requests)
         drawn = draw(_long_digest(), messages)
     finally:
         database.close()
@@ -160,3 +170,24 @@ def test_zones_are_known_by_their_names_whatever_their_capitals() -> None:
         with pytest.raises(ValueError, match="no such time zone"):
             known_zone(said)
     assert all(known_zone(name) == name for name in sorted(available_timezones())[::40])
+
+
+# When it is due again.
+
+
+@given(since=st.timedeltas(timedelta(0), timedelta(days=4400)), later=st.timedeltas(timedelta(0), timedelta(days=4000)))
+def test_an_anniversary_is_on_the_same_day_and_less_than_a_year_away(since: timedelta, later: timedelta) -> None:
+    bought = LONG_AGO + since
+    now = bought + later
+    due = anniversary(bought, now)
+    assert now <= due <= now + timedelta(days=366)
+    assert due.month == bought.month
+    assert due.day in (bought.day, 28)
+    assert due.time() == bought.time()
+
+
+def test_what_was_bought_on_a_leap_day_is_due_the_day_before_where_there_is_none() -> None:
+    leap = datetime(2028, 2, 29, 12, tzinfo=UTC)
+    assert anniversary(leap, datetime(2028, 3, 1, tzinfo=UTC)) == datetime(2029, 2, 28, 12, tzinfo=UTC)
+    assert anniversary(leap, leap) == leap
+    assert years_before(leap, 4) == datetime(2024, 2, 29, 12, tzinfo=UTC)

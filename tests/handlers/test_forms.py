@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -349,6 +350,7 @@ class TestAndBack:
 
         read = forms.read({"maker": MakeThing}, ACCOUNTS, values)
 
+        assert isinstance(read, forms.Filled)
         assert isinstance(read.action, MakeThing)
         assert read.action.page == 1
 
@@ -358,13 +360,61 @@ class TestFiles:
 
     LINES = tuple(f"name-{n:03}.acme.com" for n in range(400))
 
-    def read(self, view: Mapping[str, Any], typed: Mapping[str, Any], **files: Any) -> list[str]:
+    def sent(
+        self,
+        view: Mapping[str, Any],
+        typed: Mapping[str, Any],
+        files: Collection[str] = (),
+        before: Mapping[str, Any] | None = None,
+    ) -> forms.Filled | forms.Unread:
+        """What the form is when it is sent, with a file in each of these fields."""
         filling = filled(view, {"account": "main", **typed})
-        for name in files.get("lines", ()):
-            filling[f"{name}.file"]["value"]["files"] = [{"id": "F1"}]
-        made = forms.read({"maker": FillThings}, ACCOUNTS, filling, **files).action
+        for name in files:
+            filling[f"{name}.file"]["value"]["files"] = [
+                {"id": "F1", "name": "a.csv", "size": 9, "mimetype": "text/csv"}
+            ]
+        return forms.read({"maker": FillThings}, ACCOUNTS, filling, before=before)
+
+    def read(
+        self,
+        view: Mapping[str, Any],
+        typed: Mapping[str, Any],
+        *,
+        lines: Mapping[str, list[str]] | None = None,
+        before: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """The names that a form gives, when its files have these lines."""
+        sent = self.sent(view, typed, lines or (), before)
+        is_long = sum(map(len, (before or {}).get("names", ()))) > 3000 and not typed.get("names")
+        assert isinstance(sent, forms.Unread) is (bool(lines) or is_long)
+        made = sent.action if isinstance(sent, forms.Filled) else forms.judged(sent.kind, sent.typed, lines)
         assert isinstance(made, FillThings)
         return made.names
+
+    def test_what_is_still_to_be_read_is_stored_as_it_was_sent(self) -> None:
+        sent = self.sent(forms.form(FillThings, "req_1", ACCOUNTS), {"names": "a b", "note": "x"}, ["names"])
+        assert isinstance(sent, forms.Unread)
+
+        stored = json.loads(json.dumps(sent.stored()))
+        assert stored["names.file"] == {"id": "F1", "name": "a.csv", "size": 9}  # and nothing else of what Slack says
+        again = forms.Unread.of(FillThings, stored, account="main", reason="")
+        assert again is not None
+        assert (again.kind, again.account, again.typed, again.files) == (FillThings, "main", sent.typed, sent.files)
+        assert again.aside == sent.aside == {}
+        assert forms.Unread.of(FillThings, {"names": ["a b"]}, account="main", reason="") is None
+
+    def test_a_form_that_is_shown_again_names_the_file_and_still_has_it(self) -> None:
+        sent = self.sent(forms.form(FillThings, "req_1", ACCOUNTS), {"note": "x"}, ["names"])
+        assert isinstance(sent, forms.Unread)
+        before = sent.stored()
+
+        view = forms.form(FillThings, "req_1", ACCOUNTS, values=before)
+        assert "*Names, from a file:* a.csv is kept from before." in str(shown(view)["blocks"])
+        again = self.sent(view, {"note": "x"}, before=before)
+        assert isinstance(again, forms.Unread)
+        assert again.files == sent.files
+        useless = sent.without_files(["names"]).stored()
+        assert isinstance(self.sent(view, {"names": "a", "note": "x"}, before=useless), forms.Filled)
 
     def test_two_inputs(self) -> None:
         view = shown(forms.form(FillThings, "req_1", ACCOUNTS))

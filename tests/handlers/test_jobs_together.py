@@ -191,10 +191,10 @@ class TestTheEnd:
             accepted = await client.transfer_domain("acme.com")
             given = {"domain": "acme.com"}
             await stage.waits_for("mailin-main", {request_id: given}, command="domain transfer", due_in=0)
-            request = await stage.store.request(request_id)
+            request = await stage.store.requests.get(request_id)
             assert request is not None
             pending = Pending(ref={"name_servers": list(accepted.name_servers)}, progress="")
-            await stage.requests.conclude(request, pending, expect=[request.state])
+            await stage.outcomes.conclude(request, pending, expect=[request.state])
             (deadline,) = (row[0] for row in await stage.rows("SELECT deadline_at FROM jobs"))
             assert deadline.startswith("2026-03-09T09:00")
 

@@ -119,11 +119,15 @@ class Model:
     subjects: frozenset[str]
     state: RequestState = S.AWAITING
     period: str = ""
-    deciders: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
     needs: int = 1
+    owners: tuple[str, ...] = ()
+    """One of these has to say yes as well, for it goes over what is theirs."""
     requester_may: bool = False
-    by_owner: bool = False
-    escalated: bool = False
+    also: tuple[str, ...] = ()
+    """Those to whom it was taken."""
+    instead_of: tuple[str, ...] = ()
+    """They may because those who ought to cannot, and only in their place: the rule's people "", the owners `SHOP`."""
     waits_since: datetime | None = None
     votes: list[tuple[str, str]] = field(default_factory=list)
     """Who has said yes to what is asked now, and whose right that was."""
@@ -144,6 +148,17 @@ class Model:
     @property
     def total(self) -> Decimal:
         return sum(self.things.values(), Decimal(0))
+
+    @property
+    def deciders(self) -> tuple[str, ...]:
+        return (*self.approvers, *self.owners, *self.also)
+
+    @property
+    def parts(self) -> list[tuple[tuple[str, ...], int]]:
+        """Of each of these, so many have to say yes."""
+        instead = self.instead_of or ("",)
+        owned = [((*self.owners, *(self.also if SHOP in instead else ())), 1)] if self.owners else []
+        return [((*self.approvers, *(self.also if "" in instead else ())), self.needs), *owned]
 
     @property
     def key(self) -> str:
@@ -238,17 +253,21 @@ class LifeOfRequests(RuleBasedStateMachine):
 
     def rights(
         self, model: Model, by: str, *, voted: Collection[str] = (), own_counts: bool = True,
-        others: Collection[str] = (),
+        others: Collection[str] = (), wanted: Collection[str] | None = None,
     ) -> set[str]:  # fmt: skip
         """Whose right `by` could use now; nobody's if they may not decide."""
         if not self.can_act(by) or by in voted or (by == model.requester and own_counts and not model.requester_may):
             return set()
-        entitled = self.people((*model.deciders, *others))
+        entitled = self.people((*model.deciders, *others)) if wanted is None else wanted
         if by in entitled:
             return {by}
         handed = {one.principal for one in self.handed if one.delegate == by and one.begins <= self.now < one.ends}
         handed -= self.stage.workspace.gone  # whoever has left has no right that could be used in their place
-        return {one for one in handed & entitled if one not in voted and (one != model.requester or not own_counts)}
+        return {
+            one
+            for one in handed.intersection(entitled)
+            if one not in voted and (one != model.requester or not own_counts)
+        }
 
     def used(self, budget: str, period: str, but: Model | None = None) -> Decimal:
         return sum((m.held for m in self.models.values() if m.period == period and m is not but), Decimal(0))
@@ -260,20 +279,19 @@ class LifeOfRequests(RuleBasedStateMachine):
         """The rules, as somebody would read them aloud."""
         model.period = self.now.strftime("%Y-%m")
         total = model.total
-        model.requester_may = False
-        model.needs, model.deciders = 1, (FINANCE,)
+        model.requester_may, model.owners = False, ()
+        model.needs, model.approvers = 1, (FINANCE,)
         if total > LARGE:
-            model.needs, model.deciders = 2, (FINANCE, OLGA)
+            model.needs, model.approvers = 2, (FINANCE, OLGA)
         elif model.channel == OWN:
-            model.requester_may, model.deciders = True, (FINANCE, BEA)
+            model.requester_may, model.approvers = True, (FINANCE, BEA)
         is_small = total < AUTO_BELOW and model.channel != OWN
-        model.by_owner = self.used(SHOP, model.period, model) + total > LIMITS[SHOP]
-        if model.by_owner:
-            model.deciders, model.requester_may = (OLGA,), False
-        model.votes, model.escalated, model.approved_at = [], False, None
-        model.can_stop, model.not_before, model.waits_since = False, None, self.now
-        model.state = S.AWAITING
-        if is_small and not model.by_owner and not again:
+        if self.used(SHOP, model.period, model) + total > LIMITS[SHOP]:
+            model.owners, model.requester_may = (OLGA,), False
+            if is_small:  # nobody else would have been asked
+                model.approvers = (OLGA,)
+        self.waits_again(model)
+        if is_small and not model.owners and not again:
             self.is_approved(model)
         model.cards.append(model.fingerprint)
 
@@ -283,7 +301,8 @@ class LifeOfRequests(RuleBasedStateMachine):
         model.not_before = None if at_once else self.now + UNDO
 
     def waits_again(self, model: Model) -> None:
-        model.state, model.votes, model.escalated, model.approved_at = S.AWAITING, [], False, None
+        model.state, model.votes, model.approved_at = S.AWAITING, [], None
+        model.also, model.instead_of = (), ()
         model.can_stop, model.not_before, model.waits_since = False, None, self.now
 
     def ends(self, model: Model, state: RequestState, spent: Decimal = Decimal(0)) -> None:
@@ -300,7 +319,7 @@ class LifeOfRequests(RuleBasedStateMachine):
             "other things": set(things) != set(model.things),
             "too early": model.not_before is not None and model.not_before > self.now,
             "too dear": cost > (model.approved_at or Decimal(0)) * (1 + TOLERANCE),
-            "over the budget": cost > model.total and not model.by_owner and self.is_over(SHOP, model, cost),
+            "over the budget": cost > model.total and not model.owners and self.is_over(SHOP, model, cost),
             "over what is refused": cost > model.total and self.is_over(TEAM, model, cost),
         }
         self.wrong += [f"{key}: {why}" for why, holds in reasons.items() if holds]
@@ -347,7 +366,7 @@ class LifeOfRequests(RuleBasedStateMachine):
             draft.id not in self.models and by == draft.requester and bool(seen) and bool(draft.fingerprint)
             and not pending & set(things) and fits
         )  # fmt: skip
-        asked = self.tries(self.stage.houses[house].requests.submit(draft.id, by, seen=seen))
+        asked = self.tries(self.stage.houses[house].drafts.submit(draft.id, by, seen=seen))
         assert (asked is not None) == possible
         if asked is None:
             return multiple()
@@ -395,7 +414,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         assert (decided is not None) == bool(possible), (model, by, verdict, without)
         self.may_have_expired(model)
         if decided is not None:
-            self.is_decided(model, by, verdict, without, decided)
+            self.is_decided(model, by, verdict, without, possible)
 
     @precondition(lambda self: any(m.state is S.AWAITING for m in self.models.values()))
     @rule(house=both, data=st.data())
@@ -431,8 +450,19 @@ class LifeOfRequests(RuleBasedStateMachine):
             return set()
         if not without <= set(model.things) or without == set(model.things):
             return set()
-        voted = {one for vote in self.counting(model) for one in vote} if verdict is Verdict.APPROVE else set()
-        return self.rights(model, by, voted=voted)
+        if verdict is Verdict.DENY:
+            return self.rights(model, by)
+        votes = self.counting(model)
+        lacks = self.lacks(model, votes)
+        voted = {one for vote in votes for one in vote} if lacks else set[str]()
+        return self.rights(model, by, voted=voted, wanted=self.people(lacks or model.deciders))
+
+    def lacks(self, model: Model, votes: Collection[tuple[str, str]]) -> list[str]:
+        """Whose yes is missing still, people and groups."""
+        principals = {principal for _, principal in votes}
+        return [
+            one for named, needs in model.parts if len(self.people(named) & principals) < needs for one in named
+        ]  # fmt: skip
 
     def waits(self, model: Model) -> bool:
         """Whether it can be decided: what has waited too long has ended, also before anybody has said so."""
@@ -454,22 +484,22 @@ class LifeOfRequests(RuleBasedStateMachine):
         if model.state is S.AWAITING and not self.waits(model) and self.state_of(model) is S.EXPIRED:
             self.ends(model, S.EXPIRED)
 
-    def is_decided(self, model: Model, by: str, verdict: Verdict, without: set[str], decided: Request) -> None:
+    def is_decided(self, model: Model, by: str, verdict: Verdict, without: set[str], right: set[str]) -> None:
         if verdict is Verdict.DENY:
             self.ends(model, S.DENIED)
             return
         [principal] = self.stage.rows(
             "SELECT principal FROM votes WHERE request_id = ? AND voter = ? ORDER BY rowid DESC LIMIT 1", model.id, by
         )
+        assert principal[0] in right
         model.votes = self.counting(model)
-        assert principal[0] in self.rights(model, by, voted={one for vote in model.votes for one in vote})
         if without:
             model.things = {one: price for one, price in model.things.items() if one not in without}
             model.subjects -= without
             model.votes = []
             model.cards.append(model.fingerprint)
         model.votes.append((by, principal[0]))
-        if len(model.votes) >= model.needs:
+        if not self.lacks(model, model.votes):
             self.is_approved(model)
 
     @rule(target=requests, things=some_things, house=both, own=st.booleans())
@@ -604,7 +634,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         step = (
             its.approvals.decide(model.id, by, Verdict.APPROVE, seen=seen)
             if what == "yes"
-            else its.requests.settle(model.id, by, what)
+            else its.settling.settle(model.id, by, what)
         )
         task = self.loop.create_task(step)
         click = Click(model, by, what, house, seen, model.asks_person, model.agains, task)
@@ -624,19 +654,19 @@ class LifeOfRequests(RuleBasedStateMachine):
         self.stage.workspace.held.pop(click.by).set()
         model, by = click.model, click.by
         if click.what == "yes":
-            possible = bool(self.may_decide(model, by, Verdict.APPROVE, click.seen, set()))
+            right = self.may_decide(model, by, Verdict.APPROVE, click.seen, set())
             decided = self.tries(click.task)
-            assert (decided is not None) == possible
+            assert (decided is not None) == bool(right)
             self.may_have_expired(model)
             if decided is not None:
-                self.is_decided(model, by, Verdict.APPROVE, set(), decided)
+                self.is_decided(model, by, Verdict.APPROVE, set(), right)
             return
         possible = click.could and click.agains == model.agains and self.may_settle(model, by, click.what)
         seen = self.seen_there(model)
         settled = self.tries(click.task)
         assert (settled is not None) == possible
         if possible:
-            self.is_settled(model, click.what, seen)
+            self.is_settled(model, by, click.what, seen)
 
     # What becomes of it.
 
@@ -655,7 +685,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         self.sends(model, house, mood, copy=copy, down=down)
 
     def sends(self, model: Model, house: int, mood: str, *, copy: Request | None = None, down: bool = False) -> None:
-        request = copy or self.do(self.stage.houses[1 - house].store.request(model.id))
+        request = copy or self.do(self.stage.houses[1 - house].store.requests.get(model.id))
         assert request is not None
         model.copies.append(request)
         self.stage.shop.is_down = down
@@ -673,7 +703,7 @@ class LifeOfRequests(RuleBasedStateMachine):
             assert fits_read
             moved = abs(cost - model.total) > model.total * TOLERANCE
             grew = cost > model.total and (self.is_over(TEAM, model, cost) or self.is_over(SHOP, model, cost))
-            assert moved or (grew and not model.by_owner)
+            assert moved or (grew and not model.owners)
             model.things = {one: self.stage.shop.prices[one] for one in model.things}
             self.is_asked(model, again=True)
         elif state is S.FAILED and before is S.APPROVED:
@@ -722,11 +752,11 @@ class LifeOfRequests(RuleBasedStateMachine):
 
     async def rests(self) -> None:
         for house in self.stage.houses:
-            await house.requests.executions.settled()
+            await house.runs.executions.settled()
 
     @rule(house=both)
     def what_lapsed_is_settled(self, house: int) -> None:
-        self.do(self.stage.houses[house].requests.settle_lapsed())
+        self.do(self.stage.houses[house].runs.settle_lapsed())
         self.is_found_out()
 
     @rule(house=both, down=st.booleans())
@@ -752,10 +782,10 @@ class LifeOfRequests(RuleBasedStateMachine):
         if by in self.stage.workspace.held:
             return
         possible, seen = self.may_settle(model, by, answer), self.seen_there(model)
-        settled = self.tries(self.stage.houses[house].requests.settle(model.id, by, answer))
+        settled = self.tries(self.stage.houses[house].settling.settle(model.id, by, answer))
         assert (settled is not None) == possible
         if possible:
-            self.is_settled(model, answer, seen)
+            self.is_settled(model, by, answer, seen)
 
     @precondition(lambda self: any(m.asks_person for m in self.models.values()))
     @rule(house=both, data=st.data(), answer=st.sampled_from(["happened", "did_not", "wait", "again", "again"]))
@@ -780,7 +810,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         assert seen <= set(self.stage.shop.had(model.key))
         return seen
 
-    def is_settled(self, model: Model, answer: str, seen: set[str]) -> None:
+    def is_settled(self, model: Model, by: str, answer: str, seen: set[str]) -> None:
         model.asks_person = False
         if answer == "happened":
             self.ends(model, S.SUCCEEDED, model.total)
@@ -788,10 +818,14 @@ class LifeOfRequests(RuleBasedStateMachine):
             self.ends(model, S.FAILED, sum((model.things[one] for one in seen), Decimal(0)))
         elif answer == "again":
             model.agains += 1
-            if model.needs > 1:
-                self.waits_again(model)
-            else:
+            # Whose right it was decides whether that is enough by itself.
+            enough = {not self.lacks(model, [(by, one)]) for one in self.rights(model, by)}
+            is_enough = self.state_of(model) is S.APPROVED
+            assert is_enough in enough
+            if is_enough:
                 self.is_approved(model)
+            else:
+                self.waits_again(model)
             model.cards.append(model.fingerprint)
         else:
             model.state = self.state_of(model)
@@ -821,13 +855,28 @@ class LifeOfRequests(RuleBasedStateMachine):
                 self.ends(model, S.EXPIRED)
                 continue
             assert age < EXPIRES or self.stage.workspace.is_silent or age < timedelta(0)
-            if row["escalated"] and not model.escalated:
-                able = self.people(model.deciders) - self.stage.workspace.gone
-                can = len(able - ({model.requester} if not model.requester_may else set()))
-                assert can < model.needs or (age >= ESCALATES and not model.by_owner)
-                model.escalated = True
-                instead = FINANCE if model.by_owner else OLGA
-                model.deciders = tuple(dict.fromkeys((*model.deciders, instead)))
+            instead_of = tuple(json.loads(row["ruling"])["instead_of"])
+            if row["escalated"] and not model.also and not model.owners:
+                assert self.short(model) or age >= ESCALATES
+                model.also = (OLGA,)
+            elif instead_of != model.instead_of:
+                short = self.short(model)
+                assert model.owners
+                assert instead_of == tuple(short)
+                assert row["escalated"] == bool(short)
+                model.also, model.instead_of = self.instead(short), instead_of
+
+    def short(self, model: Model) -> dict[str, tuple[str, ...]]:
+        """Of whom there are not enough left, where nobody stands in for them."""
+        gone = self.stage.workspace.gone | (set() if model.requester_may else {model.requester})
+        parts = {"": (model.approvers, model.needs)} | ({SHOP: (model.owners, 1)} if model.owners else {})
+        return {name: named for name, (named, needs) in parts.items() if len(self.people(named) - gone) < needs}
+
+    def instead(self, short: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """Who decides where these are too few: the default approvers, those after them, or both."""
+        helps = {who: [who not in named for named in short.values()] for who in (FINANCE, OLGA)}
+        alone = [who for who, where in helps.items() if all(where)]
+        return tuple(alone[:1] or [who for who, where in helps.items() if any(where)]) if short else ()
 
     @rule(model=requests, by=who, house=both)
     def slack_does_not_say_who_is_who(self, model: Model, by: str, house: int) -> None:
@@ -890,6 +939,7 @@ class LifeOfRequests(RuleBasedStateMachine):
                 assert row["fingerprint"] == model.fingerprint
                 terms = json.loads(row["ruling"])["terms"]
                 named = [*terms["approvers"], *(terms["escalate_to"] if row["escalated"] else [])]
+                named += [one for owners in terms["owners"] for one in owners]
                 assert (set(named), terms["needs"]) == (set(model.deciders), model.needs)
                 assert bool(terms["requester_may"]) == model.requester_may
 
@@ -907,7 +957,7 @@ class LifeOfRequests(RuleBasedStateMachine):
             found = {(b, p): [r / million, s / million] for b, p, r, s in map(tuple, self.stage.rows(table)) if r or s}
             assert found == {key: sums for key, sums in expected.items() if any(sums)}
         for (budget, period), sums in expected.items():
-            by_owner = [m for m in self.models.values() if m.by_owner and m.period == period and m.held]
+            by_owner = [m for m in self.models.values() if m.owners and m.period == period and m.held]
             was_late = any(m.lates for m in self.models.values())  # then it was bought, whatever was left
             if (budget == TEAM or not by_owner) and not was_late:
                 assert sum(sums) <= LIMITS[budget]
@@ -931,8 +981,12 @@ class LifeOfRequests(RuleBasedStateMachine):
             if row["what"] in SAID:
                 self.facts[row["request_id"], row["what"]] += 1
             if row["what"] == "attended":
-                told = {"escalated": "escalated", "reminded": "reminded", "void": "votes_void", "own_again": "enough_again"}
-                self.facts.update((row["request_id"], told[one]) for one in told if one in detail)
+                said = {"void": "votes_void", "own_again": "enough_again"}
+                both = [said.get(one, one) for one in ("escalated", "reminded", *said) if one in detail]
+                to = self.people(detail.get("escalated", ())) - self.stage.workspace.gone
+                if not to - {self.models[row["request_id"]].requester}:  # where nobody is, nobody is told
+                    both = [one for one in both if one != "escalated"]
+                self.facts.update((row["request_id"], one) for one in both)
                 if detail.get("short") == "" and "own_again" not in detail:
                     self.facts[row["request_id"], "enough_again"] += 1
         assert [tuple(row) for row in self.stage.rows("SELECT seq, hash FROM audit_head")] == [self.audited]
@@ -1037,9 +1091,9 @@ async def test_one_word_of_a_person_is_about_one_attempt(stage: Stage, what: str
     house, other = stage.houses
     request = await asks_a_person(stage, "coat")
     stage.workspace.held[OMAR] = asyncio.Event()
-    slow = asyncio.ensure_future(other.requests.settle(request.id, OMAR, what))
+    slow = asyncio.ensure_future(other.settling.settle(request.id, OMAR, what))
     await asyncio.sleep(0.01)
-    again = await house.requests.settle(request.id, FINN, "again")
+    again = await house.settling.settle(request.id, FINN, "again")
     stage.clock.passes(minutes=1)  # it can be stopped meanwhile, as the first one could
     await stage.sends(house, again, "unclear, did")
     for passing in (minutes and 1, minutes):
@@ -1061,7 +1115,7 @@ async def test_somebody_who_has_left_settles_nothing(stage: Stage) -> None:
 
     for answer in ("happened", "did_not", "wait", "again"):
         with pytest.raises(Sorry, match="do not belong to this workspace"):
-            await stage.houses[0].requests.settle(request.id, OMAR, answer)
+            await stage.houses[0].settling.settle(request.id, OMAR, answer)
 
     assert await stage.houses[0].now(request) == request
     refused = stage.rows("SELECT actor FROM audit WHERE what = 'click_refused'")
@@ -1108,21 +1162,21 @@ async def test_a_late_answer_ends_nothing_that_it_is_not_about(stage: Stage) -> 
     request = await approved(stage, "coat")
     await stage.sends(house, request, "hangs before")
     stage.clock.passes(minutes=2)
-    await other.requests.settle_lapsed()
+    await other.runs.settle_lapsed()
     for minutes in (1, 15):
         stage.clock.passes(minutes=minutes)
         await stage.looks(other)
-    again = await other.requests.settle(request.id, OMAR, "again")
+    again = await other.settling.settle(request.id, OMAR, "again")
     stage.clock.passes(minutes=1)
     late = stage.shop.hanging[0]
     await stage.sends(other, again, "hangs before")
 
     late.set()
-    await house.requests.executions.settled()
+    await house.runs.executions.settled()
 
     assert (await house.now(request)).state is S.EXECUTING
     [(detail,)] = stage.rows("SELECT detail FROM audit WHERE what = 'heard_late'")
     assert json.loads(detail)["key"] == f"{request.id}#1"
     stage.shop.answers()
-    await other.requests.executions.settled()
+    await other.runs.executions.settled()
     assert (await house.now(request)).state is S.SUCCEEDED

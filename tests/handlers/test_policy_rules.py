@@ -15,21 +15,29 @@ from handlers.policy import (
     Budget,
     Circumstances,
     Conditions,
+    Part,
     Policy,
+    Refusal,
     Rule,
     Ruling,
+    Shortage,
     Terms,
     budgets_for,
     explain,
     is_decided,
+    missing,
+    own_people_again,
     owner_ruling,
     period_of,
+    right_of,
     rule,
-    shortage,
+    shortages,
     total_of,
+    with_stand_ins,
     within_tolerance,
 )
 from providers.action import Effect, Quote, QuoteLine
+from storage.records import Delegation
 
 DEFAULT = Terms(approvers=("U0OMAR", "S0FINANCE"))
 TWO = Terms(approvers=("U0NORA", "U0FINN"), needs=2)
@@ -466,17 +474,116 @@ def test_over_budget_the_owners_decide_and_nobody_goes_round_them() -> None:
 
     assert not after.auto
     assert after.rule == "cheap"
-    assert after.terms == Terms(
+    assert after.terms == Terms(  # nobody else would have been asked, so they alone are
         approvers=("U0GUS", "S0BOARD", "U0HEDDA"),
-        needs=2,
         ping=("U0GUS", "S0BOARD", "U0HEDDA"),
         expires_after=timedelta(days=3),
         remind_after=(timedelta(hours=4),),
+        owners=(("U0GUS", "S0BOARD"), ("S0BOARD", "U0HEDDA")),
     )
     assert after.why[-2:] == (
-        "It goes over the budget “growth” and “all”, so the owners of that decide.",
-        "2 different people have to say yes, of: U0GUS, S0BOARD or U0HEDDA.",
+        "It goes over the budget “growth”, so U0GUS or S0BOARD has to say yes as well.",
+        "It goes over the budget “all”, so S0BOARD or U0HEDDA has to say yes as well.",
     )
+
+
+def test_over_budget_an_owner_of_each_has_to_say_yes_besides_those_of_the_rule() -> None:
+    terms = replace(
+        DEFAULT,
+        needs=2,
+        requester_may=True,
+        ping=("U0OMAR",),
+        escalate_to=("U0NORA",),
+        escalate_after=timedelta(hours=1),
+    )
+    before = rule(policy(Rule("much", Conditions(), terms)), BUYING)
+    one = Budget("growth", Decimal(1), "USD", over="owner", owners=("U0GUS", "S0BOARD"))
+    other = Budget("all", Decimal(1), "USD", over="owner", owners=("U0OMAR",))
+
+    after = owner_ruling(before, [one, other])
+
+    assert (after.terms.approvers, after.terms.needs) == (DEFAULT.approvers, 2)
+    assert after.terms.ping == ("U0OMAR", "U0GUS", "S0BOARD")
+    assert not after.terms.requester_may
+    assert after.terms.deciders(escalated=True) == (*DEFAULT.approvers, "U0GUS", "S0BOARD")
+    assert after.parts(escalated=False) == (
+        Part(DEFAULT.approvers, 2), Part(("U0GUS", "S0BOARD"), 1, "growth"), Part(("U0OMAR",), 1, "all"),
+    )  # fmt: skip
+    parts = after.parts(escalated=False)
+    people = [frozenset({"U0OMAR", "U0FINN", "U0IVY"}), frozenset({"U0GUS", "U0IVY"}), frozenset({"U0OMAR"})]
+    assert missing(parts, people, []) == list(parts)
+    # Omar counts for what is his, too.
+    assert missing(parts, people, ["U0OMAR"]) == [replace(parts[0], needs=1), parts[1]]
+    assert missing(parts, people, ["U0OMAR", "U0FINN"]) == [parts[1]]
+    assert missing(parts, people, ["U0OMAR", "U0GUS"]) == [replace(parts[0], needs=1)]
+    assert missing(parts, people, ["U0FINN", "U0IVY"]) == [parts[2]]
+    assert missing(parts, people, ["U0OMAR", "U0IVY"]) == []
+    assert shortages(after, "U0ANA", parts, people) == []
+    short = shortages(after, "U0OMAR", parts, people)
+    assert short == [Shortage(parts[2], "There is nobody who may decide about more than the budget “all” has.")]
+
+
+@pytest.mark.parametrize(
+    ("short", "own", "gus", "ivy", "whose"),
+    [
+        ([0], True, False, False, "those who decide by it"),
+        ([1], False, True, False, "the owners of the budget “all”"),
+        ([1, 2], False, True, True, "the owners of the budget “all” and the owners of the budget “growth”"),
+        ([0, 2], True, False, True, "those who decide by it and the owners of the budget “growth”"),
+    ],
+)
+def test_who_stands_in_does_so_only_for_those_who_cannot(
+    short: list[int], own: bool, gus: bool, ivy: bool, whose: str
+) -> None:
+    budgets = [
+        Budget("all", Decimal(1), "USD", over="owner", owners=("U0GUS",)),
+        Budget("growth", Decimal(1), "USD", over="owner", owners=("U0IVY",)),
+    ]
+    over = owner_ruling(rule(policy(), BUYING), budgets)
+
+    ruling = with_stand_ins(over, ("U0NORA",), [over.parts(escalated=False)[one] for one in short])
+
+    def nora(is_one: bool) -> tuple[str, ...]:
+        return ("U0NORA",) if is_one else ()
+
+    assert ruling.parts(escalated=True) == (
+        Part((*DEFAULT.approvers, *nora(own)), 1),
+        Part(("U0GUS", *nora(gus)), 1, "all"),
+        Part(("U0IVY", *nora(ivy)), 1, "growth"),
+    )
+    assert ruling.why[-1] == f"Too few of {whose} can say so now, so U0NORA may in their place."
+    assert Ruling.from_json(ruling.to_json()) == ruling
+    assert own_people_again(ruling) == over
+
+
+def test_an_owner_is_not_reached_by_escalation() -> None:
+    """However a ruling came to be: only those who stand in count for what is an owner's."""
+    terms = replace(DEFAULT, escalate_to=("U0NORA",), owners=(("U0GUS",),))
+    ruling = Ruling("", (), False, terms, over=("all",))
+
+    assert ruling.parts(escalated=True) == (Part((*DEFAULT.approvers, "U0NORA"), 1), Part(("U0GUS",), 1, "all"))
+
+
+def test_one_whose_part_is_met_is_told_for_whom_it_waits() -> None:
+    ruling = Ruling("", (), False, replace(DEFAULT, owners=(("U0GUS",),)), over=("all",))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    everybody, owners = frozenset({"U0OMAR", "U0FINN", "U0GUS"}), frozenset({"U0GUS"})
+    handed = [Delegation("away_1", "U0GUS", "U0FINN", "C0OPS", now, now + timedelta(days=1))]
+
+    def right(by: str, *handed: Delegation) -> str | Refusal:
+        return right_of(
+            by,
+            requester="U0ANA",
+            ruling=ruling,
+            entitled=everybody,
+            wanted=owners,
+            delegations=handed,
+            voted={"U0OMAR"},
+        )
+
+    assert "an owner of the budget" in str(right("U0FINN"))
+    assert right("U0FINN", *handed) == "U0GUS"  # in the owner's place, although they may decide themselves
+    assert right("U0GUS") == "U0GUS"
 
 
 @pytest.mark.parametrize(
@@ -506,7 +613,9 @@ def test_over_budget_the_owners_decide_and_nobody_goes_round_them() -> None:
 def test_too_few_people_are_noticed(needs: int, requester_may: bool, entitled: set[str], said: str | None) -> None:
     ruling = Ruling("", (), False, replace(DEFAULT, needs=needs, requester_may=requester_may))
 
-    assert shortage(ruling, "U0ANA", frozenset(entitled)) == said
+    short = next(iter(shortages(ruling, "U0ANA", ruling.parts(escalated=False), [frozenset(entitled)])), None)
+
+    assert (short and short.why) == said
 
 
 def test_less_than_one_person_is_no_decision() -> None:

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from providers.answers import LONGEST_QUOTE, MOST_ODD_WORDS, Heard, first_problem, listed, moment, read_json, read_rows
+from providers.answers import (
+    LONGEST_QUOTE,
+    MOST_ODD_WORDS,
+    Heard,
+    first_problem,
+    how_many,
+    listed,
+    moment,
+    read_json,
+    read_rows,
+    secret,
+    text,
+    whole,
+)
 
 
 class Row(BaseModel):
@@ -152,3 +165,37 @@ class TestMoments:
     )
     def test_in_utc_or_none(self, said: Any, meant: datetime | None) -> None:
         assert moment(said) == meant
+
+
+@pytest.mark.parametrize(
+    ("value", "as_text", "number", "count"),
+    [
+        ("Ana", "Ana", None, None),
+        ("", "", None, None),
+        (None, "", None, None),
+        (30, "30", 30, 30),
+        ("30", "30", 30, 30),
+        (" 30 ", " 30 ", 30, 30),
+        (30.0, "30.0", 30, 30),
+        ("30.5", "30.5", None, None),
+        (-2, "-2", -2, None),
+        ("-2", "-2", -2, None),
+        (True, "True", None, None),
+        ("9" * 30, "9" * 30, None, None),
+        ("٣", "٣", None, None),
+        ([1], "", None, None),
+        ({"a": 1}, "", None, None),
+        (float("nan"), "nan", None, None),
+    ],
+)
+def test_scalars_are_read_however_they_come(value: object, as_text: str, number: int | None, count: int | None) -> None:
+    assert (text(value), whole(value), how_many(value)) == (as_text, number, count)
+
+
+def test_a_secret_is_a_text_that_shows_nothing() -> None:
+    found = secret("swordfish")
+
+    assert found is not None
+    assert found.get_secret_value() == "swordfish"
+    assert "swordfish" not in repr(found)
+    assert [secret(value) for value in (None, "", 7, ["x"])] == [None] * 4

@@ -107,6 +107,8 @@ def test_only_where_there_is_an_account() -> None:
     assert MARINA.search(["wind"], {"harbour"}) == []
     assert MARINA.corrected(["lighthuose"], {"marina"}) == ["lighthouse"]
     assert MARINA.corrected(["lighthuose"], {"harbour"}) == []
+    assert MARINA.corrected(["lighthuose"], {"harbour"}, ["a lighthouse"]) == ["lighthouse"]
+    assert MARINA.corrected(["lighthouse"], {"harbour"}, ["a lighthouse"]) == []
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_FIELDS))
@@ -116,6 +118,21 @@ def test_a_field_that_every_form_has_already(name: str) -> None:
 
     with pytest.raises(ValueError, match=name):
         Catalogue([clash])
+
+
+@pytest.mark.parametrize("effect", list(Effect))
+def test_a_file_where_the_answer_cannot_wait_for_it(effect: Effect) -> None:
+    extra = from_file("email")
+    fields: dict[str, Any] = {
+        "__annotations__": {"names": list[str]}, "names": Field([], json_schema_extra=extra), "__doc__": "Load.",
+    }  # fmt: skip
+    load = type(Action)("Load", (Action,), fields, provider="harbour", command="boat load", effect=effect)
+
+    if effect in (Effect.READ, Effect.REVEAL):
+        with pytest.raises(ValueError, match="Load answers at once, so it cannot take a file"):
+            Catalogue([load])
+    else:
+        assert Catalogue([load]).commands() == ["boat load"]
 
 
 class TestBuiltIn:

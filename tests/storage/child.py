@@ -22,7 +22,7 @@ async def _vote(scene: Scene, *ids: str) -> None:
     """Vote on each as soon as the word comes; say which votes counted."""
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    known = [await scene.store.request(one) for one in ids]
+    known = [await scene.store.requests.get(one) for one in ids]
     votes = await asyncio.gather(*(scene.vote(request, by=FINN) for request in known if isinstance(request, Request)))
     print("won", *(vote.id for vote in votes if vote is not None), flush=True)
 
@@ -33,7 +33,7 @@ async def _note(scene: Scene, name: str) -> None:
     while True:
         numbers = range(done, done + 3)
         await asyncio.gather(
-            *(scene.store.note_fact("", Fact(name, "noted", {"number": n}), scene.clock.now) for n in numbers)
+            *(scene.store.facts.note("", Fact(name, "noted", {"number": n}), scene.clock.now) for n in numbers)
         )
         done += 3
         print("noted", done, flush=True)

@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from storage.books import Books
+from storage.decisions import Judged
 from storage.records import (
+    Asked,
+    Content,
     Fact,
     Job,
     JobKind,
@@ -17,12 +20,13 @@ from storage.records import (
     NewMessage,
     Request,
     RequestState,
+    Telling,
     Verdict,
     Vote,
     new_id,
 )
 from storage.sqlite import SqliteDatabase
-from storage.store import Asked, Content, Judged, Store, Telling
+from storage.store import Store
 
 ANA, OMAR, FINN = "U0ANA", "U0OMAR", "U0FINN"
 CHANNEL, APPROVALS = "C0OUTREACH", "C0APPROVALS"
@@ -59,17 +63,17 @@ class Scene:
     async def draft(self, requester: str = ANA) -> Request:
         now = self.clock.now
         draft = Request(new_id("req"), "T0ACME", requester, CHANNEL, "domain buy", now, now)
-        await self.store.create_draft(draft)
+        await self.store.drafts.create(draft)
         return draft
 
     async def fill(self, request: Request, by: str = ANA, **given: Any) -> Request | None:
-        return await self.store.fill_draft(
+        return await self.store.drafts.fill(
             request.id, by=by, provider="mailin", account=given.pop("account", "mailin-main"),
             given={"domains": ["acme-mail.com"], **given}, reason="A campaign", view_id="V1", now=self.clock.now,
         )  # fmt: skip
 
     async def finish_check(self, request: Request, since: datetime, fingerprint: str = FINGERPRINT) -> Request | None:
-        return await self.store.finish_check(
+        return await self.store.drafts.finish_check(
             request.id, checking_since=since, quote=QUOTE, fingerprint=fingerprint, now=self.clock.now
         )
 
@@ -78,7 +82,7 @@ class Scene:
         assert filled is not None
         assert filled.checking_since is not None
         await self.finish_check(filled, filled.checking_since)
-        checked = await self.store.check_shown(filled.id, checking_since=filled.checking_since)
+        checked = await self.store.drafts.check_shown(filled.id, checking_since=filled.checking_since)
         assert checked is not None
         return checked
 
@@ -91,7 +95,7 @@ class Scene:
             ]  # fmt: skip
             return Asked(to, Telling(Fact(by, "asked", {"input": draft.input}), messages))
 
-        return await self.store.submit(request.id, by=by, seen=seen, asking=asking, now=self.clock.now)
+        return await self.store.drafts.submit(request.id, by=by, seen=seen, asking=asking, now=self.clock.now)
 
     async def waiting(self, account: str = "mailin-main") -> Request:
         asked = await self.submit(await self.checked(account))
@@ -114,15 +118,15 @@ class Scene:
             if by == request.requester:
                 raise NotTheirs
             told = Fact(by, verdict.value)
-            return Judged(by, needs, lambda decided, given: Telling(told, [note("voted")]))
+            return Judged(by, lambda given: len(given) >= needs, lambda decided, given: Telling(told, [note("voted")]))
 
         try:
-            return await self.store.cast_vote(vote, judging=judging)
+            return await self.store.decisions.cast_vote(vote, judging=judging)
         except NotTheirs:
             return None
 
     async def cancel(self, request: Request, by: str = ANA) -> Request | None:
-        return await self.store.cancel(
+        return await self.store.decisions.cancel(
             request.id, by=by, fact=Fact(by, "cancelled"), messages=[note("cancelled")], now=self.clock.now
         )
 
@@ -131,7 +135,7 @@ class Scene:
             return Asked(RequestState.AWAITING, Telling(Fact("postroom", "reopened"), [note("reopened")]))
 
         content = Content(request.input, QUOTE, fingerprint, Decimal("12.50"))
-        return await self.store.reopen(request.id, content=content, asking=asking, now=self.clock.now)
+        return await self.store.decisions.reopen(request.id, content=content, asking=asking, now=self.clock.now)
 
     async def approved(self, account: str = "mailin-main") -> Request:
         decided = await self.vote(await self.waiting(account))
@@ -141,7 +145,7 @@ class Scene:
     # Running.
 
     async def begin(self, request: Request, run: int = 1) -> Request | None:
-        return await self.store.begin_execution(
+        return await self.store.runs.begin(
             request.id, key=f"{request.id}#{run}", fingerprint=request.fingerprint,
             lease_until=self.clock.now + LEASE, fact=Fact("postroom", "sent"), now=self.clock.now,
         )  # fmt: skip
@@ -153,7 +157,7 @@ class Scene:
         fingerprint: str = FINGERPRINT,
         expect: Sequence[RequestState] = (RequestState.EXECUTING, RequestState.UNKNOWN),
     ) -> Request | None:
-        return await self.store.postpone(
+        return await self.store.runs.postpone(
             request.id, expect=expect, until=until, given={"left": 1}, fingerprint=fingerprint,
             fact=Fact("postroom", "postponed"), messages=[note("later")], now=self.clock.now,
         )  # fmt: skip
@@ -166,7 +170,7 @@ class Scene:
         job: Job | None = None,
         outcome: Any = None,
     ) -> Request | None:
-        return await self.store.conclude(
+        return await self.store.runs.conclude(
             request.id, expect=expect, to=to, outcome=outcome or {"kind": to.value, "summary": "So it went."},
             fact=Fact("postroom", to.value), messages=[note(to.value)], now=self.clock.now, job=job,
         )  # fmt: skip
@@ -192,7 +196,7 @@ class Scene:
     # Looking.
 
     async def facts(self, request: Request) -> list[str]:
-        return [entry.what for entry in await self.store.history(request.id)]
+        return [entry.what for entry in await self.store.facts.of(request.id)]
 
     async def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return await self.database.read(lambda db: [tuple(row) for row in db.execute(sql, parameters)])

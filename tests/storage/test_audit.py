@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clock = Clock()
         for number in range(1, ENTRIES + 1):
             fact = Fact(f"U{number}", "noted", {"number": number, "said": 'Grüße, "you"\n=1+1 \N{PARTY POPPER}'})
-            await Scene(database, clock).store.note_fact(f"req_{number}", fact, clock.passes(minutes=1))
+            await Scene(database, clock).store.facts.note(f"req_{number}", fact, clock.passes(minutes=1))
 
     path = tmp_path_factory.mktemp("whole") / "postroom.db"
     database = SqliteDatabase(path)
@@ -309,7 +309,7 @@ async def test_a_change_that_was_undone_leaves_no_hole(path: Path, scene: Scene)
     facts = [Fact(f"U{number}", "noted") for number in range(9)]
     facts[4] = Fact("\ud800", "noted")  # half a letter: the database does not take it
     noted = await asyncio.gather(
-        *(scene.store.note_fact("", fact, scene.clock.now) for fact in facts), return_exceptions=True
+        *(scene.store.facts.note("", fact, scene.clock.now) for fact in facts), return_exceptions=True
     )
 
     assert [isinstance(one, UnicodeEncodeError) for one in noted] == [number == 4 for number in range(9)]
@@ -320,22 +320,22 @@ async def test_a_change_that_was_undone_leaves_no_hole(path: Path, scene: Scene)
 
 async def test_history_tells_the_hashes(scene: Scene) -> None:
     for number in range(3):
-        await scene.store.note_fact("req_1", Fact(OMAR, "noted", {"number": number}), scene.clock.now)
+        await scene.store.facts.note("req_1", Fact(OMAR, "noted", {"number": number}), scene.clock.now)
 
-    told = await scene.store.history("req_1")
+    told = await scene.store.facts.of("req_1")
     assert [entry.detail for entry in told] == [{"number": number} for number in range(3)]
     assert [(entry.hash,) for entry in told] == await scene.rows("SELECT hash FROM audit ORDER BY seq")
 
 
 async def test_the_last_fact_of_a_kind_is_of_the_house_and_of_no_request(scene: Scene) -> None:
-    assert await scene.store.last_fact("policy_in_force") is None
+    assert await scene.store.facts.last("policy_in_force") is None
     for hashed in ("a", "b"):
         at = scene.clock.passes(hours=1)
-        await scene.store.note_fact("", Fact("postroom", "policy_in_force", {"hash": hashed}), at)
-    await scene.store.note_fact("", Fact(FINN, "revealed"), scene.clock.passes(hours=1))
-    await scene.store.note_fact("req_1", Fact(OMAR, "policy_in_force", {"hash": "c"}), scene.clock.now)
+        await scene.store.facts.note("", Fact("postroom", "policy_in_force", {"hash": hashed}), at)
+    await scene.store.facts.note("", Fact(FINN, "revealed"), scene.clock.passes(hours=1))
+    await scene.store.facts.note("req_1", Fact(OMAR, "policy_in_force", {"hash": "c"}), scene.clock.now)
 
-    last = await scene.store.last_fact("policy_in_force")
+    last = await scene.store.facts.last("policy_in_force")
     assert last is not None
     assert (last.seq, last.at, last.detail) == (2, scene.clock.now - timedelta(hours=1), {"hash": "b"})
 
@@ -412,7 +412,7 @@ async def test_a_killed_process_leaves_a_whole_chain_that_goes_on(
     assert isinstance(found, Verified), found
     assert found.entries >= promised
     database = SqliteDatabase(path)
-    await Scene(database, Clock()).store.note_fact("", Fact(OMAR, "noted"), Clock().now)
+    await Scene(database, Clock()).store.facts.note("", Fact(OMAR, "noted"), Clock().now)
     database.close()
     later = verified(path, found.head)
     assert isinstance(later, Verified), later
@@ -435,11 +435,11 @@ async def test_what_an_older_postroom_wrote_is_chained_as_it_is(path: Path, coun
     database = SqliteDatabase(path)
     scene = Scene(database, Clock())
     try:
-        assert [(entry.seq, entry.detail) for entry in await scene.store.history("req_1")] == [
+        assert [(entry.seq, entry.detail) for entry in await scene.store.facts.of("req_1")] == [
             (number, said) for number in range(1, count + 1)
         ]
         old = verified(path)
-        await scene.store.note_fact("req_1", Fact(FINN, "noted"), scene.clock.now)
+        await scene.store.facts.note("req_1", Fact(FINN, "noted"), scene.clock.now)
         new = verified(path, old.head if isinstance(old, Verified) else None)
     finally:
         database.close()

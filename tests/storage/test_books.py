@@ -269,7 +269,7 @@ async def test_what_was_taken_out_is_free_for_anybody_and_still_found_by_its_nam
 
     assert await open_about(scene, "acme-mail.com", "left.com", but=other.id) == {"left.com": request.id}
     assert await open_about(scene, "acme-mail.com") == {"acme-mail.com": other.id}
-    assert {one.id for one in await scene.store.requests_about("Acme-mail.com")} == {request.id, other.id}
+    assert {one.id for one in await scene.store.requests.about("Acme-mail.com")} == {request.id, other.id}
 
 
 async def test_an_address_is_found_by_its_domain_but_does_not_stand_in_the_domains_way(scene: Scene) -> None:
@@ -278,7 +278,7 @@ async def test_an_address_is_found_by_its_domain_but_does_not_stand_in_the_domai
     assert {row[0] for row in await scene.rows("SELECT subject FROM subjects")} == {
         "jo@acme.com", "od@d@acme.com", "@acme.com", "plain.com",
     }  # fmt: skip
-    assert [one.id for one in await scene.store.requests_about("ACME.com")] == [request.id]
+    assert [one.id for one in await scene.store.requests.about("ACME.com")] == [request.id]
     assert await open_about(scene, "acme.com") == {}
 
 
@@ -311,7 +311,7 @@ async def test_votes_are_those_on_this_content_in_their_order(scene: Scene) -> N
 async def test_a_click_was_taken_if_the_audit_has_it_about_this_request(scene: Scene) -> None:
     request, other = await scene.waiting(), await scene.waiting()
     for click in ("trigger.1", ""):
-        await scene.store.note_fact(request.id, Fact(OMAR, "approved", {"click": click}), scene.clock.now)
+        await scene.store.facts.note(request.id, Fact(OMAR, "approved", {"click": click}), scene.clock.now)
 
     async def was_taken(of: Request, click: str) -> bool:
         return await scene.store.look(lambda seen: seen.was_taken(of.id, click))
@@ -327,7 +327,7 @@ async def test_what_is_handed_over_holds_from_its_beginning_to_just_before_its_e
     handed = Delegation("away_1", OMAR, FINN, "C0OUTREACH", begins, begins + timedelta(days=2))
     other = Delegation("away_2", ANA, OMAR, "C0OUTREACH", begins, begins + timedelta(days=2))
     for one in (handed, other):
-        await scene.store.hand_over(one, Fact(one.principal, "handed_over"))
+        await scene.store.delegations.hand_over(one, Fact(one.principal, "handed_over"))
 
     async def to(delegate: str, at: datetime) -> list[Delegation]:
         def question(seen: Books) -> list[Delegation]:
@@ -342,3 +342,57 @@ async def test_what_is_handed_over_holds_from_its_beginning_to_just_before_its_e
     assert await to(FINN, handed.ends_at) == []
     assert await to(OMAR, begins) == [other]
     assert await to(ANA, begins) == []
+
+
+# Turns.
+
+
+async def in_turn(scene: Scene, *, hours: int = 1, **otherwise: str) -> tuple[datetime | None, list[str]]:
+    """When the last of them was sent within the last hours, and who still waits."""
+    asked = {"account": "mailin-main", "command": "domain buy", "but": "", **otherwise}
+    since = scene.clock.now - timedelta(hours=hours)
+    sent, waiting = await scene.store.look(lambda seen: seen.turn("Turn:acme.com", since=since, **asked))
+    return sent, [one.id for one in waiting]
+
+
+async def test_who_waits_for_a_turn_and_when_the_last_one_was_sent(scene: Scene) -> None:
+    assert await in_turn(scene) == (None, [])
+    first = await about(scene, await scene.approved(), "turn:acme.com")
+    scene.clock.passes(minutes=1)
+    second = await about(scene, await scene.approved(), "turn:acme.com", "team.acme.com")
+    await about(scene, await scene.approved(), "turn:other.com")
+    await about(scene, await scene.waiting(), "turn:acme.com")  # nobody has said yes so far
+
+    assert await in_turn(scene) == (None, [first.id, second.id])
+    assert await in_turn(scene, but=first.id) == (None, [second.id])
+    assert await in_turn(scene, account="mailin-spare") == await in_turn(scene, command="other") == (None, [])
+
+    sent = scene.clock.passes(minutes=1)
+    await scene.begin(first)
+    scene.clock.passes(minutes=30)
+    assert await in_turn(scene) == (sent, [second.id])
+    assert await in_turn(scene, but=first.id) == (None, [second.id])
+    scene.clock.passes(minutes=30)
+    assert await in_turn(scene) == (None, [second.id])
+    assert await in_turn(scene, hours=2) == (sent, [second.id])
+
+
+@pytest.mark.parametrize("state", list(RequestState))
+async def test_what_was_refused_has_taken_nobodys_turn(scene: Scene, state: RequestState) -> None:
+    request = await about(scene, await scene.approved(), "turn:acme.com")
+    sent = scene.clock.now
+    await scene.begin(request)
+    await wrote(scene, lambda db: db.execute("UPDATE requests SET state = ?", [state.value]))
+    scene.clock.passes(minutes=10)
+
+    waits = state is RequestState.APPROVED  # its own time is kept with it
+    assert await in_turn(scene) == (
+        None if waits or state is RequestState.FAILED else sent, [request.id] if waits else []
+    )  # fmt: skip
+
+
+async def test_a_request_by_its_id(scene: Scene) -> None:
+    request = await scene.waiting()
+
+    assert await scene.store.look(lambda seen: seen.request(request.id)) == request
+    assert await scene.store.look(lambda seen: seen.request("req_another")) is None

@@ -38,11 +38,11 @@ async def test_a_killed_process_has_kept_every_promise(path: Path, stored: int) 
     scene = Scene(database, Clock())
     try:
         for request_id in promised:
-            request = await scene.store.request(request_id)
+            request = await scene.store.requests.get(request_id)
             assert request is not None
             assert request.state == "awaiting_approval"
             assert await scene.facts(request) == ["asked"]
-            assert len(await scene.store.messages_of(request_id)) == 3
+            assert len(await scene.store.outbox.of(request_id)) == 3
         assert await scene.rows("PRAGMA integrity_check") == [("ok",)]
     finally:
         database.close()
@@ -68,7 +68,7 @@ async def test_migrations_keep_what_is_there(path: Path) -> None:
 
     after = SqliteDatabase(path)
     migrations().apply(after._writer)
-    assert await Scene(after, Clock()).store.request(request.id) == request
+    assert await Scene(after, Clock()).store.requests.get(request.id) == request
     after.close()
 
 
@@ -81,5 +81,5 @@ async def test_a_database_from_before_requests_could_wait_for_their_time_is_read
         older.execute("DELETE FROM _sqlite_migrations WHERE name = 'requests_that_wait_for_their_time'")
 
     after = SqliteDatabase(path)
-    assert [one.id for one in await Scene(after, Clock()).store.approved_of("mailin-main", Clock().now)] == [request.id]
+    assert [one.id for one in await Scene(after, Clock()).store.runs.ready("mailin-main", Clock().now)] == [request.id]
     after.close()

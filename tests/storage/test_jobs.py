@@ -15,7 +15,7 @@ from tests.storage.scenes import LEASE, Clock, Scene
 
 
 async def claim(scene: Scene, room: dict[str, int] | None = None) -> list[tuple[Job, Request]]:
-    return await scene.store.claim_due_jobs(scene.clock.now, scene.clock.now + LEASE, room)
+    return await scene.store.jobs.claim_due(scene.clock.now, scene.clock.now + LEASE, room)
 
 
 async def claimed_ids(scene: Scene) -> list[str]:
@@ -24,7 +24,7 @@ async def claimed_ids(scene: Scene) -> list[str]:
 
 async def look_again(scene: Scene, job: Job, due_in: float) -> Request | None:
     due_at = scene.clock.now + timedelta(seconds=due_in)
-    return await scene.store.keep_watching(
+    return await scene.store.jobs.keep_watching(
         replace(job, attempts=job.attempts + 1, due_at=due_at), None, scene.clock.now
     )
 
@@ -32,7 +32,7 @@ async def look_again(scene: Scene, job: Job, due_in: float) -> Request | None:
 async def test_nothing_is_looked_at_before_it_is_due(scene: Scene) -> None:
     request = await scene.working(due_in=10)
     assert await claim(scene) == []
-    assert await scene.store.next_job_due() == scene.clock.now + timedelta(seconds=10)
+    assert await scene.store.jobs.next_due() == scene.clock.now + timedelta(seconds=10)
 
     scene.clock.passes(seconds=10)
     ((job, seen),) = await claim(scene)
@@ -69,7 +69,7 @@ async def test_a_lapsed_lease_frees_the_job_and_a_renewed_one_does_not(scene: Sc
     ((job, _),) = await claim(scene)
     scene.clock.passes(seconds=59)
     assert await claim(elsewhere) == []
-    await scene.store.renew_jobs([request.id], scene.clock.now + LEASE)
+    await scene.store.jobs.renew([request.id], scene.clock.now + LEASE)
 
     scene.clock.passes(seconds=59)
     assert await claim(elsewhere) == []
@@ -77,13 +77,13 @@ async def test_a_lapsed_lease_frees_the_job_and_a_renewed_one_does_not(scene: Sc
     assert await claimed_ids(elsewhere) == [request.id]
 
     await look_again(elsewhere, job, due_in=100)
-    await scene.store.renew_jobs([request.id], scene.clock.now + LEASE)  # too late: it is nobody's now
-    assert await scene.store.next_job_due() == scene.clock.now + timedelta(seconds=100)
+    await scene.store.jobs.renew([request.id], scene.clock.now + LEASE)  # too late: it is nobody's now
+    assert await scene.store.jobs.next_due() == scene.clock.now + timedelta(seconds=100)
 
 
 async def test_the_next_look_is_when_something_is_due_or_a_lease_is_over(scene: Scene) -> None:
     async def due() -> datetime | None:
-        return await scene.store.next_job_due()
+        return await scene.store.jobs.next_due()
 
     assert await due() is None
     await scene.working()
@@ -94,7 +94,7 @@ async def test_the_next_look_is_when_something_is_due_or_a_lease_is_over(scene: 
     assert await due() == scene.clock.now + LEASE
     await look_again(scene, job, due_in=100)
     assert await due() == scene.clock.now + timedelta(seconds=90)
-    assert await scene.store.jobs_by_account() == {
+    assert await scene.store.jobs.by_account() == {
         "mailin-main": scene.clock.now + timedelta(seconds=100),
         "mailin-second": scene.clock.now + timedelta(seconds=90),
     }
@@ -105,7 +105,7 @@ async def test_what_is_alike_is_claimed_together_even_before_it_is_due(scene: Sc
     await scene.working("mailin-second")
 
     async def alike(action: str = "mailin/domain buy", limit: int = 10) -> list[str]:
-        claimed = await scene.store.claim_jobs_alike(
+        claimed = await scene.store.jobs.claim_alike(
             "mailin-main", action, due_before=scene.clock.now + timedelta(seconds=60), now=scene.clock.now,
             lease_until=scene.clock.now + timedelta(seconds=50), limit=limit,
         )  # fmt: skip
@@ -125,10 +125,10 @@ async def test_a_look_that_came_too_late_changes_nothing(scene: Scene) -> None:
     anew = replace(scene.job(request, due_in=5), ref={"uuid": "j2"})
     await scene.conclude(request, RequestState.WORKING, expect=[RequestState.WORKING], job=anew)
 
-    await scene.store.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
-    await scene.store.watch_on([job])
+    await scene.store.jobs.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
+    await scene.store.jobs.watch_on([job])
 
-    assert (await scene.store.request(request.id) or request).outcome != {"kind": "pending", "done": 1}
+    assert (await scene.store.requests.get(request.id) or request).outcome != {"kind": "pending", "done": 1}
     scene.clock.passes(seconds=5)
     ((watched, _),) = await claim(scene)
     assert watched == anew
@@ -138,9 +138,9 @@ async def test_progress_in_a_hurry_is_one_change_of_each_surface(scene: Scene) -
     request = await scene.working()
 
     async def shown() -> list[str]:
-        claimed = await scene.store.claim_owed_messages(scene.clock.now, scene.clock.now + LEASE)
+        claimed = await scene.store.outbox.claim(scene.clock.now, scene.clock.now + LEASE)
         for owed in claimed:
-            await scene.store.message_sent(owed.message, ts=owed.message.ts or "1.2", posted_in=owed.message.channel)
+            await scene.store.outbox.sent(owed.message, ts=owed.message.ts or "1.2", posted_in=owed.message.channel)
         return [owed.message.kind.value for owed in claimed]
 
     while await shown():
@@ -149,7 +149,7 @@ async def test_progress_in_a_hurry_is_one_change_of_each_surface(scene: Scene) -
     scene.clock.passes(seconds=10)
     for done in range(40):  # ten seconds of it
         ((job, _),) = await claim(scene)
-        await scene.store.keep_watching(job, {"kind": "pending", "done": done}, scene.clock.now)
+        await scene.store.jobs.keep_watching(job, {"kind": "pending", "done": done}, scene.clock.now)
         edits += len(await shown())
         scene.clock.passes(seconds=0.25)
     assert edits == 2 * 4  # the card and the parent: at once, and then every three seconds
@@ -161,7 +161,7 @@ async def test_progress_in_a_hurry_is_one_change_of_each_surface(scene: Scene) -
 async def test_watching_on_keeps_what_was_learnt(scene: Scene) -> None:
     request = await scene.working()
     ((job, _),) = await claim(scene)
-    await scene.store.keep_watching(
+    await scene.store.jobs.keep_watching(
         replace(job, ref={"uuid": "j1", "ended_at": "now"}, attempts=1), None, scene.clock.now
     )
 
@@ -174,14 +174,14 @@ async def test_watching_on_keeps_what_was_learnt(scene: Scene) -> None:
 async def test_progress_is_shown_only_when_there_is_some(scene: Scene) -> None:
     request = await scene.working()
     ((job, _),) = await claim(scene)
-    before = [message.wanted for message in await scene.store.messages_of(request.id)]
+    before = [message.wanted for message in await scene.store.outbox.of(request.id)]
     progress = {"kind": "pending", "done": 1, "total": 2}
 
-    await scene.store.keep_watching(job, progress, scene.clock.now)
-    after = [message.wanted for message in await scene.store.messages_of(request.id)]
+    await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
+    after = [message.wanted for message in await scene.store.outbox.of(request.id)]
     ((job, _),) = await claim(scene)
-    await scene.store.keep_watching(job, progress, scene.clock.now)
-    same = [message.wanted for message in await scene.store.messages_of(request.id)]
+    await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
+    same = [message.wanted for message in await scene.store.outbox.of(request.id)]
 
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 0, 0, 0][: len(after)]
     assert same == after
@@ -214,11 +214,11 @@ async def test_finding_the_next_job_does_not_grow_with_the_square_of_the_jobs(
                 {"jobs": jobs, "due": "2026-03-02T10:00:00.000000+00:00"},
             )
         )
-        await scene.store.next_job_due()
+        await scene.store.jobs.next_due()
         counted: list[int] = []
         (reader,) = scene.database._opened
         reader.conn.set_progress_handler(lambda: counted.append(1), 100)
-        await scene.store.next_job_due()
+        await scene.store.jobs.next_due()
         return len(counted)
 
     scene.database._writer.conn.execute("PRAGMA foreign_keys = OFF")  # requests are not what is counted

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from storage.outbox import Owed
 from storage.records import Job, MessageKind, Request, RequestState, Verdict
 from storage.sqlite import SqliteDatabase
-from storage.store import Owed
 from tests.storage.scenes import ANA, FINN, LEASE, OMAR, Clock, Scene
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class LifeOfRequests(RuleBasedStateMachine):
     @rule(model=requests)
     def the_review_is_shown(self, model: Model) -> None:
         if model.checking_since is not None and model.fingerprint:
-            self.do(self.scene.store.check_shown(model.request.id, checking_since=model.checking_since))
+            self.do(self.scene.store.drafts.check_shown(model.request.id, checking_since=model.checking_since))
             model.checking_since = None
 
     @rule(model=requests, by=people, free=st.booleans(), seen=cards)
@@ -209,7 +209,7 @@ class LifeOfRequests(RuleBasedStateMachine):
     @rule(target=claims)
     def messages_are_claimed(self) -> Owed:
         now = self.scene.clock.now
-        claimed = self.do(self.scene.store.claim_owed_messages(now, now + LEASE))
+        claimed = self.do(self.scene.store.outbox.claim(now, now + LEASE))
         lanes = [owed.message.lane for owed in claimed]
         assert len(lanes) == len(set(lanes))
         for owed in claimed:
@@ -220,17 +220,17 @@ class LifeOfRequests(RuleBasedStateMachine):
     @rule(owed=consumes(claims))
     def a_message_arrives(self, owed: Owed) -> None:
         ts = owed.message.ts or f"17000.{owed.message.id}"
-        self.do(self.scene.store.message_sent(owed.message, ts=ts, posted_in=owed.message.channel))
+        self.do(self.scene.store.outbox.sent(owed.message, ts=ts, posted_in=owed.message.channel))
 
     @rule(owed=consumes(claims), maybe=st.booleans())
     def a_message_is_postponed(self, owed: Owed, maybe: bool) -> None:
         due_at = self.scene.clock.now + timedelta(seconds=5)
-        self.do(self.scene.store.message_postponed(owed.message, due_at=due_at, maybe_posted=maybe))
+        self.do(self.scene.store.outbox.postponed(owed.message, due_at=due_at, maybe_posted=maybe))
 
     @rule(target=looks)
     def jobs_are_claimed(self) -> Job:
         now = self.scene.clock.now
-        claimed = self.do(self.scene.store.claim_due_jobs(now, now + LEASE))
+        claimed = self.do(self.scene.store.jobs.claim_due(now, now + LEASE))
         accounts = [job.account for job, _ in claimed]
         assert len(accounts) == len(set(accounts))
         assert all(request.state in (S.WORKING, S.UNKNOWN) for _, request in claimed)
@@ -240,7 +240,7 @@ class LifeOfRequests(RuleBasedStateMachine):
     def a_look_finds_nothing_new(self, job: Job, progress: dict[str, object] | None) -> None:
         later = replace(job, attempts=job.attempts + 1, due_at=self.scene.clock.now + timedelta(seconds=10))
         model = self.models[job.request_id]
-        watched = self.do(self.scene.store.keep_watching(later, progress, self.scene.clock.now))
+        watched = self.do(self.scene.store.jobs.keep_watching(later, progress, self.scene.clock.now))
         self.agree(watched, model.state in (S.WORKING, S.UNKNOWN))
 
     @rule()
@@ -255,14 +255,14 @@ class LifeOfRequests(RuleBasedStateMachine):
     def the_store_and_the_model_agree(self) -> None:
         async def compare() -> None:
             for model in self.models.values():
-                request = await self.scene.store.request(model.request.id)
+                request = await self.scene.store.requests.get(model.request.id)
                 assert request is not None
                 assert request.state is model.state
                 assert request.fingerprint == model.fingerprint
                 if model.state is S.APPROVED:
                     assert request.not_before == model.not_before
                 assert await self.scene.facts(request) == model.facts
-                messages = await self.scene.store.messages_of(request.id)
+                messages = await self.scene.store.outbox.of(request.id)
                 notes = [message.body["fact"] for message in messages if message.kind is MessageKind.NOTE]
                 assert notes == model.notes
                 assert len(messages) == len(notes) + (2 if "asked" in model.facts else 0)

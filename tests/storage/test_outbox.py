@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from storage.outbox import Owed
 from storage.records import MessageKind, RequestState
-from storage.store import Owed
 from tests.storage.scenes import LEASE, Scene, note
 
 
 async def claim(scene: Scene) -> list[Owed]:
-    return await scene.store.claim_owed_messages(scene.clock.now, scene.clock.now + LEASE)
+    return await scene.store.outbox.claim(scene.clock.now, scene.clock.now + LEASE)
 
 
 async def post(scene: Scene, owed: Owed) -> None:
     ts = owed.message.ts or f"17000.{owed.message.id}"
-    await scene.store.message_sent(owed.message, ts=ts, posted_in=owed.message.channel)
+    await scene.store.outbox.sent(owed.message, ts=ts, posted_in=owed.message.channel)
 
 
 async def deliver_everything(scene: Scene) -> list[str]:
@@ -81,7 +81,7 @@ async def test_a_claim_that_lapses_is_taken_up_and_says_that_it_may_have_been_po
 async def test_a_post_that_surely_failed_was_never_begun(scene: Scene) -> None:
     await scene.waiting()
     for owed in await claim(scene):
-        await scene.store.message_postponed(owed.message, due_at=scene.clock.now, maybe_posted=False)
+        await scene.store.outbox.postponed(owed.message, due_at=scene.clock.now, maybe_posted=False)
 
     assert not any(owed.begun_before for owed in await claim(scene))
 
@@ -89,7 +89,7 @@ async def test_a_post_that_surely_failed_was_never_begun(scene: Scene) -> None:
 async def test_a_post_that_may_have_arrived_is_remembered_as_begun(scene: Scene) -> None:
     await scene.waiting()
     for owed in await claim(scene):
-        await scene.store.message_postponed(owed.message, due_at=scene.clock.now, maybe_posted=True)
+        await scene.store.outbox.postponed(owed.message, due_at=scene.clock.now, maybe_posted=True)
 
     assert all(owed.begun_before for owed in await claim(scene))
 
@@ -126,23 +126,23 @@ async def test_a_postponed_message_holds_back_its_lane_and_no_other(scene: Scene
     later = scene.clock.now + timedelta(minutes=5)
     for owed in await claim(scene):
         if told(owed) == "parent":
-            await scene.store.message_postponed(owed.message, due_at=later, maybe_posted=False)
+            await scene.store.outbox.postponed(owed.message, due_at=later, maybe_posted=False)
         else:
             await post(scene, owed)
 
     assert await claim(scene) == []
-    assert await scene.store.next_message_due() == later  # not sooner for the note that waits behind it
+    assert await scene.store.outbox.next_due() == later  # not sooner for the note that waits behind it
     scene.clock.passes(minutes=5)
     assert await deliver_everything(scene) == ["parent", "asked"]
-    assert await scene.store.next_message_due() is None
+    assert await scene.store.outbox.next_due() is None
 
 
 async def test_a_claimed_message_is_not_due_before_its_lease_is_over(scene: Scene) -> None:
     await scene.waiting()
-    assert await scene.store.next_message_due() == scene.clock.now
+    assert await scene.store.outbox.next_due() == scene.clock.now
     await claim(scene)
 
-    assert await scene.store.next_message_due() == scene.clock.now + LEASE
+    assert await scene.store.outbox.next_due() == scene.clock.now + LEASE
 
 
 async def test_a_message_can_be_sent_elsewhere_or_anew(scene: Scene) -> None:
@@ -150,7 +150,7 @@ async def test_a_message_can_be_sent_elsewhere_or_anew(scene: Scene) -> None:
     await deliver_everything(scene)
     await scene.vote(request)
     parent = next(owed for owed in await claim(scene) if told(owed) == "parent")
-    await scene.store.message_postponed(
+    await scene.store.outbox.postponed(
         parent.message, due_at=scene.clock.now, maybe_posted=False, channel="U0ANA", forget_ts=True
     )
 
@@ -161,7 +161,7 @@ async def test_a_message_can_be_sent_elsewhere_or_anew(scene: Scene) -> None:
 
 async def test_what_no_change_causes_can_be_said_too(scene: Scene) -> None:
     request = await scene.waiting()
-    await scene.store.owe_note(request.id, note("card_not_posted"), scene.clock.now)
+    await scene.store.outbox.owe(request.id, note("card_not_posted"), scene.clock.now)
 
     posted = await deliver_everything(scene)
     assert [one for one in posted if one != "card"] == ["parent", "asked", "card_not_posted"]
@@ -171,7 +171,7 @@ async def test_claims_come_in_the_order_in_which_things_were_owed(scene: Scene) 
     requests = [await scene.waiting() for _ in range(30)]
 
     now = scene.clock.now
-    claimed = await scene.store.claim_owed_messages(now, now + LEASE, limit=50)
+    claimed = await scene.store.outbox.claim(now, now + LEASE, limit=50)
     assert [owed.message.request_id for owed in claimed] == [one.id for one in requests[:25] for _ in range(2)]
 
 
@@ -184,7 +184,7 @@ async def test_claiming_walks_neither_through_what_was_sent_nor_through_what_wai
     statements: list[str] = []
     scene.database._writer.conn.set_trace_callback(statements.append)
     now = scene.clock.now
-    claimed = await scene.store.claim_owed_messages(now, now + LEASE, closed=["C0OUTREACH"])
+    claimed = await scene.store.outbox.claim(now, now + LEASE, closed=["C0OUTREACH"])
     assert [owed.message.channel for owed in claimed] == ["C0APPROVALS"]
 
     questions = [one for one in statements if " FROM messages " in one and "request_id =" not in one]
@@ -199,7 +199,7 @@ async def test_a_thread_whose_channel_is_closed_goes_on_elsewhere_from_its_begin
     request = await scene.waiting()
     await deliver_everything(scene)
     await scene.vote(request)
-    await scene.store.move_thread(request.id, "U0ANA", scene.clock.now)
+    await scene.store.outbox.move_thread(request.id, "U0ANA", scene.clock.now)
 
     moved = [owed for owed in await claim(scene) if told(owed) == "parent"]
     assert [(owed.message.channel, owed.message.ts) for owed in moved] == [("U0ANA", "")]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from storage.books import Books
-from storage.records import Fact, Request, RequestState, Verdict, Vote
-from storage.store import Asked, Judged, Telling
+from storage.decisions import Judged
+from storage.records import Asked, Fact, Request, RequestState, Telling, Verdict, Vote
 from tests.storage.scenes import ANA, FINGERPRINT, FINN, LEASE, OMAR, Scene
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ async def of_a_watched_request(scene: Scene) -> Request:
 
 
 def reveal(scene: Scene, request: Request) -> Awaitable[Request | None]:
-    return scene.store.begin_reveal(
+    return scene.store.drafts.begin_reveal(
         request.id, by=ANA, provider="mailin", account="mailin-main", given={"mailbox": "ana@acme.com"}, view_id="V1",
         fact=Fact(ANA, "reveal_begun"), now=scene.clock.now,
     )  # fmt: skip
@@ -92,16 +92,16 @@ _NAMES = [f"{start.__name__}: {' / '.join(step.__name__ for step in steps)}" for
 async def test_one_wins(scene: Scene, elsewhere: Scene, start: Start, steps: list[Step], rounds: int) -> None:
     for _ in range(rounds):
         request = await start(scene)
-        before = len(await scene.facts(request)), len(await scene.store.messages_of(request.id))
+        before = len(await scene.facts(request)), len(await scene.store.outbox.of(request.id))
         runners = [(where, step) for step in steps for where in (scene, elsewhere)]
         answers = await asyncio.gather(*(step(where, request) for where, step in runners))
 
         winners = [answer for answer in answers if answer is not None]
         assert len(winners) == 1
-        assert await scene.store.request(request.id) == winners[0]
+        assert await scene.store.requests.get(request.id) == winners[0]
         facts = await scene.facts(request)
         assert len(facts) == before[0] + 1
-        told = await scene.store.messages_of(request.id)
+        told = await scene.store.outbox.of(request.id)
         said_by_it = {"reveal": 0, "begin": 0, "submit": 3}.get(_winning(answers, runners), 1)
         assert len(told) == before[1] + said_by_it
 
@@ -173,7 +173,7 @@ async def test_what_the_asking_raises_leaves_the_draft_as_it_was(scene: Scene) -
         raise LookupError(given.id)
 
     with pytest.raises(LookupError, match=draft.id):
-        await scene.store.submit(draft.id, by=ANA, seen=FINGERPRINT, asking=unreadable, now=scene.clock.now)
+        await scene.store.drafts.submit(draft.id, by=ANA, seen=FINGERPRINT, asking=unreadable, now=scene.clock.now)
     assert await scene.everything() == before
     assert await scene.submit(draft) is not None
 
@@ -183,11 +183,11 @@ async def test_a_change_whose_second_half_fails_is_undone_as_a_whole(scene: Scen
     before = await scene.everything()
 
     def breaks(seen: Request, books: Books) -> Judged:
-        return Judged(OMAR, 1, lambda decided, given: Telling(Fact(OMAR, "approved", {"not json": object()})))
+        return Judged(OMAR, bool, lambda decided, given: Telling(Fact(OMAR, "approved", {"not json": object()})))
 
     vote = Vote(request.id, OMAR, Verdict.APPROVE, FINGERPRINT, scene.clock.now)
     with pytest.raises(TypeError):
-        await scene.store.cast_vote(vote, judging=breaks)
+        await scene.store.decisions.cast_vote(vote, judging=breaks)
     assert await scene.everything() == before
 
 
@@ -237,26 +237,14 @@ async def test_a_check_whose_process_died_is_taken_up_once(scene: Scene, elsewhe
     assert filled is not None
     assert filled.checking_since is not None
     began = filled.checking_since
-    assert await scene.store.interrupted_checks(began) == []
+    assert await scene.store.drafts.interrupted(began) == []
     now = scene.clock.passes(minutes=10)
-    assert [one.id for one in await scene.store.interrupted_checks(now)] == [filled.id]
+    assert [one.id for one in await scene.store.drafts.interrupted(now)] == [filled.id]
 
     taken = await asyncio.gather(
-        *(where.store.resume_check(filled.id, checking_since=began, now=now) for where in (scene, elsewhere) * 3)
+        *(where.store.drafts.resume_check(filled.id, checking_since=began, now=now) for where in (scene, elsewhere) * 3)
     )
     assert len([one for one in taken if one is not None]) == 1
-
-
-async def test_forms_that_nobody_touched_are_forgotten_and_requests_are_not(scene: Scene) -> None:
-    old, asked = await scene.draft(), await scene.waiting()
-    scene.clock.passes(hours=25)
-    fresh = await scene.draft()
-    before = scene.clock.now.replace(hour=0)
-
-    assert await scene.store.forget_drafts(before) == 1
-    assert await scene.store.request(old.id) is None
-    assert await scene.store.request(fresh.id) is not None
-    assert await scene.store.request(asked.id) is not None
 
 
 # Spending: once.
@@ -285,12 +273,12 @@ async def test_a_price_that_moved_voids_the_vote(scene: Scene) -> None:
 async def test_a_living_lease_is_left_alone_and_a_lapsed_one_is_found(scene: Scene) -> None:
     request = await scene.executing()
     scene.clock.passes(seconds=50)
-    await scene.store.keep_lease(request.id, scene.clock.now + LEASE)
+    await scene.store.runs.keep_lease(request.id, scene.clock.now + LEASE)
     scene.clock.passes(seconds=50)
-    assert await scene.store.lapsed_executions(scene.clock.now) == []
+    assert await scene.store.runs.lapsed(scene.clock.now) == []
 
     scene.clock.passes(seconds=11)
-    assert [one.id for one in await scene.store.lapsed_executions(scene.clock.now)] == [request.id]
+    assert [one.id for one in await scene.store.runs.lapsed(scene.clock.now)] == [request.id]
 
 
 async def test_an_answer_that_comes_after_the_lease_lapsed_still_counts(scene: Scene, elsewhere: Scene) -> None:
@@ -309,8 +297,8 @@ async def test_what_may_run_is_told_by_account_the_oldest_decision_first(scene: 
         await scene.vote(request)
 
     now = scene.clock.now
-    assert await scene.store.accounts_with_approved(now) == {"a", "b"}
-    assert [one.id for one in await scene.store.approved_of("a", now)] == [asked[2].id, asked[0].id]
+    assert await scene.store.runs.accounts_ready(now) == {"a", "b"}
+    assert [one.id for one in await scene.store.runs.ready("a", now)] == [asked[2].id, asked[0].id]
 
 
 async def test_what_was_too_early_may_run_at_its_time_and_not_before(scene: Scene, elsewhere: Scene) -> None:
@@ -321,14 +309,14 @@ async def test_what_was_too_early_may_run_at_its_time_and_not_before(scene: Scen
     assert (waiting.state, waiting.not_before, waiting.input) == (RequestState.APPROVED, at, {"left": 1})
     assert await scene.postpone(request, at) is None
     assert await elsewhere.begin(request, 2) is None
-    assert await scene.store.accounts_with_approved(scene.clock.now) == set()
-    assert await scene.store.approved_of("a", scene.clock.now) == []
-    assert await scene.store.next_run_due(scene.clock.now) == at
+    assert await scene.store.runs.accounts_ready(scene.clock.now) == set()
+    assert await scene.store.runs.ready("a", scene.clock.now) == []
+    assert await scene.store.runs.next_due(scene.clock.now) == at
 
     now = scene.clock.passes(hours=1)
-    assert await scene.store.accounts_with_approved(now) == {"a"}
-    assert await scene.store.next_run_due(now) is None
-    assert await scene.store.runs_begun(request.id) == 1
+    assert await scene.store.runs.accounts_ready(now) == {"a"}
+    assert await scene.store.runs.next_due(now) is None
+    assert await scene.store.runs.begun(request.id) == 1
     begun = [await scene.begin(request, 2), await elsewhere.begin(request, 2)]
     assert [one is not None for one in begun] == [True, False]
     assert await scene.rows("SELECT key FROM intents ORDER BY key") == [(f"{request.id}#1",), (f"{request.id}#2",)]
@@ -339,8 +327,8 @@ async def test_an_account_with_a_long_queue_does_not_hide_another(scene: Scene) 
         await scene.approved("busy")
     other = await scene.approved("other")
 
-    assert await scene.store.accounts_with_approved(scene.clock.now) == {"busy", "other"}
-    assert [one.id for one in await scene.store.approved_of("other", scene.clock.now)] == [other.id]
+    assert await scene.store.runs.accounts_ready(scene.clock.now) == {"busy", "other"}
+    assert [one.id for one in await scene.store.runs.ready("other", scene.clock.now)] == [other.id]
 
 
 # A real second process.

@@ -237,3 +237,21 @@ async def test_what_was_promised_is_flushed_to_the_disk(database: SqliteDatabase
         return [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")]
 
     assert await database.write(pragmas) == ["wal", 2, 1]  # 2 is FULL
+
+
+async def test_the_journal_is_small_again_after_somebody_has_read_for_long(
+    opened: Callable[[], SqliteDatabase], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "JOURNAL_KEPT", 2**20)
+    database, journal = opened(), path.with_name(f"{path.name}-wal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as backup:
+        backup.execute("BEGIN")
+        backup.execute("SELECT COUNT(*) FROM words").fetchone()
+        for number in range(12):
+            await database.write(say(f"{number} " + "x" * 2**20))
+        assert journal.stat().st_size > 10 * 2**20  # none of it could be moved into the database
+        backup.execute("COMMIT")
+    for number in range(4):
+        await database.write(say(f"afterwards {number} " + "x" * 2**18))
+    assert journal.stat().st_size <= 3 * 2**20
+    assert len(await said(database)) == 16

@@ -631,7 +631,7 @@ function toggleMenu(button) {
 /** Opens a menu upwards or to the left where it would be cut off otherwise. */
 function keepInView(menu) {
   menu.removeAttribute("style");
-  const frame = menu.closest(".scroller, .home-scroller, .modal-body").getBoundingClientRect();
+  const frame = menu.closest(".scroller, .home-scroller, .modal-body, .app").getBoundingClientRect();
   const { bottom, right } = menu.getBoundingClientRect();
   if (bottom > frame.bottom) Object.assign(menu.style, { top: "auto", bottom: "calc(100% + 4px)" });
   if (right > frame.right) Object.assign(menu.style, { left: "auto", right: "0" });
@@ -645,6 +645,13 @@ function closeMenus() {
     closed = button;
   }
   return closed;
+}
+
+/** Starts a shortcut of the app, which stands in a menu of the workspace itself. */
+function start(item) {
+  const { shortcut, channel, ts } = item.dataset;
+  closeMenus()?.focus();
+  return post("shortcut", { shortcut, channel, ts });
 }
 
 async function pickInMenu(item) {
@@ -706,6 +713,7 @@ document.addEventListener("click", (event) => {
   }
   if (hit("[data-menu]")) return toggleMenu(hit("[data-menu]"));
   if (hit("[data-pick]")) return pickInMenu(hit("[data-pick]"));
+  if (hit("[data-shortcut]")) return start(hit("[data-shortcut]"));
   closeMenus();
   if (hit("[data-click]")) return press(hit("[data-click]"));
   if (hit("[data-unpick]")) return unpick(hit("[data-unpick]"));

@@ -14,11 +14,10 @@ from providers.instantly.actions.campaigns import (
 )
 from providers.instantly.actions.keys import CreateApiKey
 from providers.instantly.actions.leads import AddLeads
-from providers.instantly.actions.mailboxes import PAGE, ListSendingAccounts, SetMailboxLimits
+from providers.instantly.actions.mailboxes import ListSendingAccounts, SetMailboxLimits
 
 __all__ = [
     "ACTIONS",
-    "PAGE",
     "AddLeads",
     "CreateApiKey",
     "CreateCampaign",

@@ -33,14 +33,13 @@ from providers.instantly.actions.common import (
     Name,
     Number,
     at_most,
-    count_of,
-    listed,
     look_yourself,
     refuse_unknown_campaign,
     refuse_unknown_senders,
 )
 from providers.instantly.client import InstantlyClient
 from providers.instantly.models import CampaignOptions, CampaignStatus, Step, Variant
+from providers.listing import counted, listed
 
 _STEP_LINE = re.compile(r"\s*(?:-{3,}|[–—]-?)\s*")
 """Also what phones make of three hyphens."""
@@ -368,8 +367,8 @@ class SetCampaignSequences(
     def _counted(self) -> str:
         steps = parse_sequence(self.emails)
         variants = sum(len(step.variants) for step in steps)
-        counted = count_of(len(steps), "step")
-        return counted if variants == len(steps) else f"{counted} with {variants} variants in all"
+        told = counted(len(steps), "step")
+        return told if variants == len(steps) else f"{told} with {variants} variants in all"
 
 
 async def _tag_ids(client: InstantlyClient) -> dict[str, str]:

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BeforeValidator
 
 from providers.action import Item, ItemState, Refused, Unknown
 from providers.errors import NotFound, Rejected
-from providers.fields import parse_addresses, problem
+from providers.fields import Kind, parse_addresses, problem
 from providers.instantly.client import InstantlyClient
+from providers.listing import listed
 
 LONGEST_NAME = 200
 """Characters of the name of a campaign or key. Instantly states no limit; a person still reads this at a glance."""
@@ -72,7 +73,7 @@ def at_most(most: int, what: str, *, least: int = 1) -> AfterValidator:
 Name = Annotated[str, AfterValidator(_check_name)]
 CampaignId = Annotated[str, BeforeValidator(lambda value: parse_campaign(value) if isinstance(value, str) else value)]
 Number = Annotated[int | None, AfterValidator(_check_number)]
-Addresses = Annotated[list[str], BeforeValidator(parse_addresses), AfterValidator(_each_once)]
+Addresses = Annotated[list[str], BeforeValidator(parse_addresses), AfterValidator(_each_once), Kind.ADDRESS]
 
 CAMPAIGN_HINT = "Its id, or the address of its page in Instantly."
 
@@ -104,13 +105,3 @@ def look_yourself(campaign_id: str, what: str, harmless: str, items: Sequence[tu
         f"{harmless}",
         items=tuple(Item(name=name, state=ItemState.UNKNOWN, note=note) for name, note in items),
     )
-
-
-def count_of(number: int, one: str, many: str = "") -> str:
-    """`1 step`, `12 steps`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -14,12 +14,12 @@ from providers.instantly.actions.common import (
     CAMPAIGN_HINT,
     CampaignId,
     at_most,
-    count_of,
     look_yourself,
     refuse_unknown_campaign,
 )
 from providers.instantly.client import InstantlyClient
 from providers.instantly.models import LeadImport
+from providers.listing import counted
 
 MOST_LEADS = 1000
 """In one request. Of what can be typed less fits into the form, about a hundred; a file takes them all."""
@@ -57,7 +57,7 @@ class AddLeads(
         return _campaign_and(words, "leads")
 
     def headline(self) -> str:
-        return f"Add {count_of(len(self.leads), 'lead')} to the campaign {self.campaign}"
+        return f"Add {counted(len(self.leads), 'lead')} to the campaign {self.campaign}"
 
     def subjects(self) -> tuple[str, ...]:
         return (self.campaign,)
@@ -73,7 +73,7 @@ class AddLeads(
         return look_yourself(
             self.campaign,
             "leads",
-            f"Asking again with the same {count_of(len(self.leads), 'address', 'addresses')} does no harm: those that "
+            f"Asking again with the same {counted(len(self.leads), 'address', 'addresses')} does no harm: those that "
             "are in the campaign are skipped.",
         )
 
@@ -91,9 +91,9 @@ class AddLeads(
         shares = tuple((what, count) for what, count in counts.items() if count)
         items = [Item(name=what, note=str(count)) for what, count in shares]
         if told.remaining_in_plan is not None:
-            items.append(Item(name="Room left in the plan", note=count_of(told.remaining_in_plan, "lead")))
+            items.append(Item(name="Room left in the plan", note=counted(told.remaining_in_plan, "lead")))
         full = told.remaining_in_plan == 0 and counts["Left out for another reason"] > 0
-        summary = f"{told.leads_uploaded} of {count_of(total, 'address', 'addresses')} became leads of the campaign."
+        summary = f"{told.leads_uploaded} of {counted(total, 'address', 'addresses')} became leads of the campaign."
         if full:
             summary += " The plan has no room for more leads."
         settled = told.leads_uploaded + told.already_in_campaign + told.duplicate_email_count

@@ -20,8 +20,6 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
-    of_pages,
 )
 from providers.errors import OutcomeUnknown, ProviderError, Rejected
 from providers.fields import problem
@@ -31,14 +29,12 @@ from providers.instantly.actions.common import (
     Addresses,
     Number,
     at_most,
-    count_of,
     refuse_unknown_senders,
 )
 from providers.instantly.client import InstantlyClient
 from providers.instantly.models import AccountStatus, Limits, LimitsReadBack, SendingAccount
+from providers.listing import PAGE, Listing, counted
 
-PAGE = 15
-"""Rows of one page of an answer."""
 MOST_ONE_BY_ONE = 50
 """Sending accounts whose gap or warm-up limit is changed in one request: each is a call of its own."""
 
@@ -73,7 +69,7 @@ def _some_limit(value: int | None, info: ValidationInfo) -> int | None:
 
 
 class ListSendingAccounts(
-    Action,
+    Listing,
     provider="instantly",
     command="mailbox accounts",
     title="Sending accounts",
@@ -97,7 +93,6 @@ class ListSendingAccounts(
             ),
         )
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -119,19 +114,15 @@ class ListSendingAccounts(
         matching = f" matching “{search}”" if search else ""
         if self.status != "any":
             matching += f" with the status “{ACCOUNT_STATUS_WORDS[AccountStatus(self.status)]}”"
-        if not shown:
-            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}sending accounts{matching}.")
-        more = len(page.accounts) > PAGE
-        counted = count_of(len(shown), "sending account")
-        next_page = self.page + 1 if more else None
-        return Done(
-            summary=f"{counted}{matching}{of_pages(self.page, next_page)}.",
+        return self.told(
+            f"{counted(len(shown), 'sending account')}{matching}",
+            nothing=f"There are no {self.more}sending accounts{matching}.",
             table=Table(
                 columns=("Address", "Status", "Warm-up score", "A day", "Warm-up a day", "Gap", "Tags"),
                 rows=tuple(_account_row(account) for account in shown),
                 pick=Pick(command=SetMailboxLimits.command, field="addresses", button="Change their limits …"),
             ),
-            next_page=next_page,
+            next_page=self.page + 1 if len(page.accounts) > PAGE else None,
         )
 
 
@@ -185,7 +176,7 @@ class SetMailboxLimits(
         else:
             return self._reported(found, stopped, unclear)
         raise OutcomeUnknown(
-            f"Instantly took the limits of {count_of(sent, 'sending account')}, but they could not be read back. "
+            f"Instantly took the limits of {counted(sent, 'sending account')}, but they could not be read back. "
             f"{sentence}",
             status=status,
         )
@@ -225,9 +216,7 @@ class SetMailboxLimits(
         if applied == total:
             whose = f"{self.addresses[0]} has" if total == 1 else f"All {total} sending accounts have"
             return Done(summary=f"{whose} the new limits now: {self._wanted()}.", items=items)
-        so_far = (
-            f"{applied} of {count_of(total, 'sending account')} {'has' if applied == 1 else 'have'} the new limits."
-        )
+        so_far = f"{applied} of {counted(total, 'sending account')} {'has' if applied == 1 else 'have'} the new limits."
         if unclear is not None:
             evidence = f"{so_far} Asking again with the same limits does no harm."
             return Unknown(summary=unclear.sentence, evidence=evidence, items=items)

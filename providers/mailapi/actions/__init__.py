@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from providers.action import Action
 from providers.mailapi.actions import domains, mailboxes
-from providers.mailapi.actions.common import PAGE
 from providers.mailapi.actions.domains import AddDomain, AddSubDomains, ListDomains
 from providers.mailapi.actions.mailboxes import CreateMailboxes, ListMailboxes
 
 __all__ = [
     "ACTIONS",
-    "PAGE",
     "AddDomain",
     "AddSubDomains",
     "CreateMailboxes",

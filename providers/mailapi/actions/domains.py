@@ -19,14 +19,14 @@ from providers.action import (
     Outcome,
     Pending,
     Refused,
+    Turn,
     Unknown,
     from_words,
     hidden,
-    of_pages,
 )
 from providers.errors import OutcomeUnknown, ProviderError, RateLimited
 from providers.fields import DomainName, problem, split_list
-from providers.mailapi.actions.common import count_of, listed, paged
+from providers.listing import ListingByName, counted, listed
 from providers.mailapi.client import SUB_DOMAIN_SECONDS, MailApiClient
 from providers.mailapi.models import MOST_SUB_DOMAINS, Domain, DomainStatus, is_label
 
@@ -71,7 +71,7 @@ def _check_labels(labels: list[str], info: ValidationInfo) -> list[str]:
 
 
 class ListDomains(
-    Action,
+    ListingByName,
     provider="mailapi",
     command="domain list",
     title="List domains",
@@ -80,29 +80,13 @@ class ListDomains(
 ):
     """List the domains of an account, or those whose name has a word in it."""
 
-    name: Annotated[str, Field(max_length=LONGEST_DOMAIN)] = Field(
-        "", title="Name contains", description="Leave empty to see all.", json_schema_extra=from_words()
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
-
     async def run(self, client: MailApiClient, key: str) -> Outcome:
-        name = self.name.strip()
-        found = [domain for domain in await client.domains() if name.lower() in domain.name.lower()]
-        matching = f" with “{name}” in the name" if name else ""
-        shown, next_page = paged(found, self.page)
-        if not shown:
-            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}domains{matching} in this account.")
-        return Done(
-            summary=f"{count_of(len(found), 'domain')}{matching}{of_pages(self.page, next_page)}.",
-            items=tuple(Item(name=domain.name, note=_about_domain(domain)) for domain in shown),
+        found = [domain for domain in await client.domains() if self.matches(domain.name)]
+        shown, next_page = self.part_of(found)
+        return self.told(
+            f"{counted(len(found), 'domain')}{self.matching()}",
+            nothing=f"There are no {self.more}domains{self.matching()} in this account.",
+            items=(Item(name=domain.name, note=_about_domain(domain)) for domain in shown),
             next_page=next_page,
         )
 
@@ -199,6 +183,9 @@ class AddSubDomains(
     def subjects(self) -> tuple[str, ...]:
         return tuple(f"{label}.{self.domain}" for label in self.labels)
 
+    def turn(self) -> Turn:
+        return Turn(self.domain, timedelta(seconds=SUB_DOMAIN_SECONDS), needed=len(self._parts()))
+
     async def check(self, client: MailApiClient) -> None:
         """The hour is not to be spent on what cannot work."""
         there = {domain.name.lower() for domain in await client.domains()}
@@ -294,7 +281,7 @@ class AddSubDomains(
         return self.labels[self.sent : self.sent + MOST_SUB_DOMAINS]
 
     def _all(self) -> str:
-        return f"{count_of(len(self.labels), 'sub-domain')} of {self.domain}"
+        return f"{counted(len(self.labels), 'sub-domain')} of {self.domain}"
 
     def _taken(self, next_at: datetime) -> Outcome | Later:
         """MailAPI has taken the next ones; others may go at `next_at`."""
@@ -304,18 +291,21 @@ class AddSubDomains(
             return left._later(next_at, f"MailAPI has taken {sent} of {self._all()}; it takes at most 10 an hour.")
         return Pending(
             ref={"domain": self.domain},
-            progress=f"MailAPI has taken {count_of(len(self.labels), 'sub-domain')} and is setting them up.",
+            progress=f"MailAPI has taken {counted(len(self.labels), 'sub-domain')} and is setting them up.",
             done=0,
             total=len(self.labels),
         )
 
     def _later(self, at: datetime, why: str) -> Later:
         """Ten at `at`, and ten an hour from then on."""
-        names = self.subjects()[self.sent :]
-        parts = [names[start : start + MOST_SUB_DOMAINS] for start in range(0, len(names), MOST_SUB_DOMAINS)]
         hour = timedelta(seconds=SUB_DOMAIN_SECONDS)
-        plan = tuple((at + number * hour, listed(part, MOST_SUB_DOMAINS)) for number, part in enumerate(parts))
+        plan = tuple((at + number * hour, listed(part, MOST_SUB_DOMAINS)) for number, part in enumerate(self._parts()))
         return Later(until=at, summary=why, plan=plan, left=self)
+
+    def _parts(self) -> list[tuple[str, ...]]:
+        """What MailAPI has not taken yet, as it is sent: ten names at once."""
+        names = self.subjects()[self.sent :]
+        return [names[start : start + MOST_SUB_DOMAINS] for start in range(0, len(names), MOST_SUB_DOMAINS)]
 
 
 def _by_name(domains: Sequence[Domain]) -> dict[str, Domain]:
@@ -382,7 +372,7 @@ def _domain_item(name: str, domain: Domain | None) -> Item:
 def _about_domain(domain: Domain) -> str:
     facts = [_domain_word(domain)]
     if domain.mailbox_count is not None:
-        facts.append(count_of(domain.mailbox_count, "mailbox", "mailboxes"))
+        facts.append(counted(domain.mailbox_count, "mailbox", "mailboxes"))
     if domain.quota:
         facts.append(domain.quota)
     if domain.created_at is not None:

@@ -20,12 +20,10 @@ from providers.action import (
     Table,
     Unknown,
     from_words,
-    hidden,
-    of_pages,
 )
 from providers.errors import NotFound
 from providers.fields import DomainName, EmailAddress, problem
-from providers.mailapi.actions.common import count_of, listed, paged
+from providers.listing import Listing, counted, listed
 from providers.mailapi.client import MailApiClient
 from providers.mailapi.models import Mailbox, MailboxStatus, Task, TaskState
 
@@ -64,7 +62,7 @@ def _check_display_name(name: str, info: ValidationInfo) -> str:
 
 
 class ListMailboxes(
-    Action,
+    Listing,
     provider="mailapi",
     command="mailbox list",
     title="List mailboxes",
@@ -76,7 +74,6 @@ class ListMailboxes(
     domain: DomainName = Field(
         title="Domain", description="A domain or sub-domain of the account.", json_schema_extra=from_words()
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -90,12 +87,10 @@ class ListMailboxes(
 
     async def run(self, client: MailApiClient, key: str) -> Outcome:
         mailboxes = await client.mailboxes(self.domain)
-        shown, next_page = paged(mailboxes, self.page)
-        if not shown:
-            return Done(summary=f"{self.domain} has no {'more ' if self.page > 1 else ''}mailboxes.")
-        return Done(
-            summary=f"{self.domain} has {count_of(len(mailboxes), 'mailbox', 'mailboxes')}"
-            f"{of_pages(self.page, next_page)}.",
+        shown, next_page = self.part_of(mailboxes)
+        return self.told(
+            f"{self.domain} has {counted(len(mailboxes), 'mailbox', 'mailboxes')}",
+            nothing=f"{self.domain} has no {self.more}mailboxes.",
             table=Table(
                 columns=("Address", "Status", "Size", "Since"),
                 rows=tuple(
@@ -187,7 +182,7 @@ class CreateMailboxes(
             task_id = await client.create_mailboxes(self._domain, self._local_part, self.count, quota_mb=self.quota_mb)
         return Pending(
             ref={"task_id": task_id, "kind": kind},
-            progress=f"MailAPI has taken {count_of(self.count, 'mailbox', 'mailboxes')} and is at work.",
+            progress=f"MailAPI has taken {counted(self.count, 'mailbox', 'mailboxes')} and is at work.",
             done=0,
             total=self.count,
         )
@@ -254,7 +249,7 @@ class CreateMailboxes(
             summary = f"{items[0].name} is live." if made == 1 else f"All {made} mailboxes are live."
             return Done(summary=summary, items=items)
         return Failed(
-            summary=f"{made} of {count_of(self.count, 'mailbox', 'mailboxes')} {'is' if made == 1 else 'are'} live.",
+            summary=f"{made} of {counted(self.count, 'mailbox', 'mailboxes')} {'is' if made == 1 else 'are'} live.",
             cure=f"See with /mailbox list {self._domain} what is there, and ask again only for what is missing.",
             items=items,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from providers.action import Action
 from providers.mailin.actions import account, domains, mailboxes, orders, sequencers, verification
-from providers.mailin.actions.common import PAGE
 from providers.mailin.actions.domains import (
     LISTING_LAG,
     MOST_CHECKED,
@@ -20,7 +19,6 @@ __all__ = [
     "LISTING_LAG",
     "MOST_CHECKED",
     "MOST_DOMAINS",
-    "PAGE",
     "TLDS",
     "BuyDomains",
     "CheckDomains",

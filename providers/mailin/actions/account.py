@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field
 
 from providers.action import Action, Done, Effect, Outcome, Table, from_words
 from providers.errors import NotFound
-from providers.mailin.actions.common import counted, facts, some_text
+from providers.listing import counted
+from providers.mailin.actions.common import facts, some_text
 from providers.mailin.client import MailinClient
 from providers.mailin.models import ServerState
 

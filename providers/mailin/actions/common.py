@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from providers.action import Item, ItemState
+from pydantic import AfterValidator, ValidationInfo
+
+from providers.action import Action, Item, ItemState
 from providers.errors import NotFound
-from providers.fields import problem
+from providers.fields import DomainName, problem
+from providers.listing import PAGE
 from providers.mailin.client import MailinClient
 from providers.mailin.lenient import Page
 from providers.mailin.models import Domain, Hosting, Mailbox
-
-PAGE = 15
-"""Rows of one page of an answer; also Mailin's own default."""
 
 HOSTING_NAMES: Mapping[str, str] = {"smtp": "SMTP", "google": "Google"}
 
@@ -90,17 +90,6 @@ async def read_as_one(listings: Mapping[str, Callable[[int], Awaitable[Page[_Row
 # Words.
 
 
-def listed(names: Collection[str], most: int = 5) -> str:
-    """Names in a sentence; what is too much is counted."""
-    shown = list(names)
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """`1 mailbox`, `1,200 mailboxes`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def may_send(whose: str, limit: str | None) -> str:
     """How much a domain or a mailbox may send, in a sentence. Mailin's words are `500 / d`, `500 / 1h` and `50`."""
     if not limit:
@@ -141,3 +130,27 @@ def some_text(what: str, longest: int) -> Callable[[str], str]:
         return text
 
     return check
+
+
+# A domain that is to lead to another one.
+
+
+def _another(to: str, info: ValidationInfo) -> str:
+    if to == info.data.get("domain"):
+        raise problem("This is the domain itself: name another one.")
+    return to
+
+
+OtherDomain = Annotated[DomainName, AfterValidator(_another)]
+
+
+class LeadsElsewhere(Action):
+    """Has a `domain`, and another one in `to`."""
+
+    @classmethod
+    def usage(cls) -> str:
+        return "name.com [other.com]"
+
+    @classmethod
+    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
+        return words_into(words, "domain", "to")

@@ -26,23 +26,21 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
     line_items,
-    of_pages,
 )
 from providers.errors import NotFound, Rejected
-from providers.fields import DomainName, EmailAddress, parse_domains, problem
+from providers.fields import DomainName, EmailAddress, Kind, parse_domains, problem
 from providers.files import from_file
+from providers.listing import PAGE, ListingByName, counted, listed
 from providers.mailin.actions.common import (
     HOSTING_NAMES,
-    PAGE,
     SEE_DOMAINS,
     SEE_EVERY_DOMAIN,
     SEE_MAILBOXES,
-    counted,
+    LeadsElsewhere,
+    OtherDomain,
     facts,
     find_domain,
-    listed,
     may_send,
     read_as_one,
     the_domain,
@@ -121,16 +119,19 @@ def _servers(ref: Mapping[str, JsonValue]) -> tuple[str, ...]:
     return tuple(str(server) for server in said) if isinstance(said, list) else ()
 
 
-DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), _at_most(MOST_DOMAINS), AfterValidator(_sold_here)]
+DomainsToBuy = Annotated[
+    list[str], BeforeValidator(parse_domains), _at_most(MOST_DOMAINS), AfterValidator(_sold_here), Kind.DOMAIN
+]
 ManyDomainsToBuy = Annotated[
     list[str],
     BeforeValidator(parse_domains),
     AfterValidator(lambda names: list(dict.fromkeys(names))),
     _at_most(MOST_DOMAINS_OF_A_LIST),
     AfterValidator(_sold_here),
+    Kind.DOMAIN,
 ]
 DomainsToCheck = Annotated[
-    list[str], BeforeValidator(parse_domains), _at_most(MOST_CHECKED), AfterValidator(_sold_here)
+    list[str], BeforeValidator(parse_domains), _at_most(MOST_CHECKED), AfterValidator(_sold_here), Kind.DOMAIN
 ]
 
 
@@ -151,6 +152,8 @@ class BuyDomains(
     ),
 ):
     """Buy one or more new domains."""
+
+    registers: ClassVar[bool] = True
 
     domains: DomainsToBuy = Field(
         title="Domains",
@@ -232,7 +235,7 @@ class BuyDomains(
         return Pending(ref=dict(ref), progress=progress, done=0, total=len(self.domains))
 
     async def reconcile(self, client: MailinClient, key: str) -> Outcome:
-        found = await self._found(client)
+        found = await self._by_name(client, await self._found(client))
         missing = [name for name in self.domains if name not in found]
         if missing:
             seen = f"In the account: {listed(found) or 'none of them'}. Not (yet) listed: {listed(missing)}."
@@ -279,6 +282,9 @@ class BuyDomains(
             if missing:
                 progress += f" Waiting to see {listed(missing)} in the account."
             return Pending(ref=ref, progress=progress, done=len(live), total=total)
+        sure = await self._by_name(client, found)
+        if sure.keys() != found.keys():
+            return await self._settle(client, ref, ended_at, ended_as, sure)
         bought = [name for name in self.domains if name in found]
         return Failed(
             summary=f"Mailin could not register everything: {len(bought)} of {total} bought."
@@ -291,12 +297,14 @@ class BuyDomains(
         )
 
     async def _found(self, client: MailinClient) -> dict[str, Domain]:
-        found = {}
-        for name in self.domains:
-            domain = await client.find_domain(name, self.hosting)
-            if domain is not None:
-                found[name] = domain
-        return found
+        there = await client.find_domains(self.domains, self.hosting)
+        return {name: there[name] for name in self.domains if name in there}
+
+    async def _by_name(self, client: MailinClient, found: Mapping[str, Domain]) -> dict[str, Domain]:
+        """`found`, and what a listing that was read page by page has passed over: before a name is called missing."""
+        missing = [name for name in self.domains if name not in found]
+        looked_for = [(name, await client.find_domain(name, self.hosting)) for name in missing]
+        return {**found, **{name: domain for name, domain in looked_for if domain is not None}}
 
 
 class BuyManyDomains(
@@ -360,25 +368,14 @@ _LISTINGS: Mapping[str, str] = {**HOSTING_NAMES, "inboxkit": "from InboxKit"}
 
 
 class ListDomains(
-    Action, provider="mailin", command="domain list", title="List domains", effect=Effect.READ, calls=SEE_EVERY_DOMAIN
+    ListingByName,
+    provider="mailin",
+    command="domain list",
+    title="List domains",
+    effect=Effect.READ,
+    calls=SEE_EVERY_DOMAIN,
 ):
     """List the domains of an account, or those whose name has a word in it."""
-
-    name: Annotated[str, Field(max_length=253)] = Field(
-        "",
-        title="Name contains",
-        description="Leave empty to see all.",
-        json_schema_extra=from_words(),
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         """SMTP domains first, then Google's and InboxKit's: three listings (rows 24, 45 and 23) read as one."""
@@ -391,12 +388,10 @@ class ListDomains(
             },
             self.page,
         )
-        matching = f" with “{name}” in the name" if name else ""
-        if not shown.rows:
-            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}domains{matching} in this account.")
-        return Done(
-            summary=f"{counted(shown.total, 'domain')}{matching}{of_pages(self.page, shown.next_page)}.",
-            items=tuple(_listing_item(domain, hosting) for domain, hosting in shown.rows),
+        return self.told(
+            f"{counted(shown.total, 'domain')}{self.matching()}",
+            nothing=f"There are no {self.more}domains{self.matching()} in this account.",
+            items=(_listing_item(domain, hosting) for domain, hosting in shown.rows),
             next_page=shown.next_page,
         )
 
@@ -545,7 +540,7 @@ class TransferDomain(
                 begun = await client.transfer_google_domain(self.domain)
             case _:
                 begun = await client.transfer_inboxkit_domain(self.domain, str(self.uid))
-        return self._waiting(begun.name_servers, is_listed=False)
+        return self._waiting(begun.name_servers, None)
 
     async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
         return self._settled(await self._found(client), _servers(ref))
@@ -579,17 +574,19 @@ class TransferDomain(
     def _settled(self, found: Domain | None, servers: tuple[str, ...]) -> Outcome:
         if found is not None and found.status is DomainStatus.ACTIVE:
             return Done(summary=f"{self.domain} is live.", items=(_item(self.domain, found),))
-        return self._waiting(servers or (found.name_servers if found is not None else ()), is_listed=found is not None)
+        return self._waiting(servers or (found.name_servers if found is not None else ()), found)
 
-    def _waiting(self, servers: tuple[str, ...], *, is_listed: bool) -> Pending:
+    def _waiting(self, servers: tuple[str, ...], found: Domain | None) -> Pending:
         if self.hosting == "inboxkit":
             progress = "Mailin is taking it over from InboxKit."
+        elif found is not None and found.name_server_status is DomainStatus.ACTIVE:
+            progress = "Mailin sees its nameservers. Nothing is left to do: it goes live by itself."
         elif servers:
             progress = f"Set these nameservers where {self.domain} is registered: {', '.join(servers)}. "
             progress += "It goes live some hours after that."
         else:
             progress = f"Mailin has not said which nameservers to set; ask with “domain show {self.domain}”."
-        if not is_listed:
+        if found is None:
             progress += f" {self.domain} is not listed in the account yet."
         return Pending(ref={"name_servers": list(servers)}, progress=progress, done=0, total=1)
 
@@ -667,6 +664,7 @@ class AddSubdomain(
 
 
 class ForwardDomain(
+    LeadsElsewhere,
     _OfOneDomain,
     provider="mailin",
     command="domain forward",
@@ -676,24 +674,9 @@ class ForwardDomain(
 ):
     """Send the web visitors of a domain to another domain."""
 
-    to: DomainName = Field(
+    to: OtherDomain = Field(
         title="Forward to", description="The domain that visitors will see. Replaces what was set before."
     )
-
-    @classmethod
-    def usage(cls) -> str:
-        return "name.com [other.com]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return words_into(words, "domain", "to")
-
-    @field_validator("to")
-    @classmethod
-    def _to(cls, to: str, info: ValidationInfo) -> str:
-        if to == info.data.get("domain"):
-            raise problem("This is the domain itself: name another one.")
-        return to
 
     def headline(self) -> str:
         return f"Forward the visitors of {self.domain} to {self.to}"

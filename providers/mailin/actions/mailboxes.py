@@ -33,23 +33,19 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
     multiline,
-    of_pages,
 )
 from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
-from providers.fields import EmailAddress, parse_address, problem, secret_of
+from providers.fields import EmailAddress, Kind, parse_address, problem, secret_of
 from providers.files import from_file
+from providers.listing import LONGEST_PART, PAGE, ListingByName, counted, listed
 from providers.mailin.actions.common import (
     HOSTING_NAMES,
     KEEP_WATCHING,
-    PAGE,
     SEE_DOMAINS,
     SEE_MAILBOXES,
-    counted,
     facts,
     find_mailbox,
-    listed,
     may_send,
     read_as_one,
     some_text,
@@ -168,7 +164,7 @@ class CreateMailboxes(
         description="Where the domain of these mailboxes lives.",
         json_schema_extra=choices(HOSTING_NAMES),
     )
-    mailboxes: Annotated[list[str], BeforeValidator(parse_mailboxes)] = Field(
+    mailboxes: Annotated[list[str], BeforeValidator(parse_mailboxes), Kind.ADDRESS] = Field(
         title="Mailboxes",
         description=f"A line each: {_EXAMPLE}. Or a pattern, such as {{first}}.{{last}}@acme.com or "
         f"{{f}}{{last}}@acme.com, and below it, or in a file, the full names. At most {MOST_MAILBOXES}.",
@@ -270,11 +266,15 @@ class CreateMailboxes(
 
     async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
         jobs, ended = _texts(ref.get("jobs")), dict(_object(ref.get("ended")))
-        odd = ""
+        odd, made = "", 0
         for number, uuid in enumerate(jobs):
+            batch = {address.lower() for address in self._batch(number)}
             if str(number) in ended:
+                made += len(batch)
                 continue
             job = await client.mailbox_job(uuid)
+            so_far = batch & {mailbox.username.lower() for mailbox in job.mailboxes}
+            made += len(batch if job.state.is_final else so_far)
             if job.state.is_final:
                 ended[str(number)] = job.state.value
             elif job.state is JobState.UNKNOWN:
@@ -284,9 +284,8 @@ class CreateMailboxes(
         if len(ended) == len(jobs):
             seen.setdefault("ended_at", now.isoformat())
             return await self._settle(client, seen)
-        done = sum(len(self.mailboxes[n * MAILBOXES_AT_ONCE :][:MAILBOXES_AT_ONCE]) for n in map(int, ended))
         progress = f"Mailin is creating the mailboxes: {len(ended)} of {counted(len(jobs), 'batch', 'batches')} done."
-        return Pending(ref=seen, progress=progress + odd, done=done, total=len(self.mailboxes))
+        return Pending(ref=seen, progress=progress + odd, done=made, total=len(self.mailboxes))
 
     async def reconcile(self, client: MailinClient, key: str) -> Outcome:
         there = await self._there(client)
@@ -299,6 +298,10 @@ class CreateMailboxes(
             evidence=f"In the account: {listed(exist) or 'none of them'}. Not (yet) listed: {listed(missing)}.",
             items=self._items(there, ItemState.UNKNOWN),
         )
+
+    def _batch(self, number: int) -> tuple[str, ...]:
+        """The addresses of what went to Mailin as one job."""
+        return self.subjects()[number * MAILBOXES_AT_ONCE :][:MAILBOXES_AT_ONCE]
 
     async def _create(self, client: MailinClient, lines: Sequence[str]) -> str:
         boxes = [_box(line) for line in lines]
@@ -378,11 +381,16 @@ class CreateMailboxes(
 
 
 class ListMailboxes(
-    Action, provider="mailin", command="mailbox list", title="List mailboxes", effect=Effect.READ, calls=SEE_MAILBOXES
+    ListingByName,
+    provider="mailin",
+    command="mailbox list",
+    title="List mailboxes",
+    effect=Effect.READ,
+    calls=SEE_MAILBOXES,
 ):
     """List the mailboxes of an account, or those whose name or address has a word in it."""
 
-    name: Annotated[str, Field(max_length=253)] = Field(
+    name: Annotated[str, Field(max_length=LONGEST_PART)] = Field(
         "",
         title="Name or address contains",
         description="Such as ana, or @acme.com for those of one domain. Leave empty to see all.",
@@ -391,15 +399,10 @@ class ListMailboxes(
     hosting: Literal["all", "smtp", "google"] = Field(
         "all", title="Hosting", json_schema_extra=choices({"all": "All", **HOSTING_NAMES})
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
         return "[part of a name or address]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
         """SMTP's mailboxes first, then Google's: two listings (rows 37 and 49) read as one."""
@@ -412,13 +415,10 @@ class ListMailboxes(
         }
         asked = {hosting: read for hosting, read in listings.items() if self.hosting in ("all", hosting)}
         shown = await read_as_one(asked, self.page)
-        matching = f" with “{name}” in the name or address" if name else ""
-        if not shown.rows:
-            more = "more " if self.page > 1 else ""
-            return Done(summary=f"There are no {more}{kinds}mailboxes{matching} in this account.")
-        return Done(
-            summary=f"{counted(shown.total, f'{kinds}mailbox', f'{kinds}mailboxes')}{matching}"
-            f"{of_pages(self.page, shown.next_page)}.",
+        matching = self.matching("name or address")
+        return self.told(
+            f"{counted(shown.total, f'{kinds}mailbox', f'{kinds}mailboxes')}{matching}",
+            nothing=f"There are no {self.more}{kinds}mailboxes{matching} in this account.",
             table=Table(
                 columns=("Address", "Name", "Hosting", "State", "Forwards to"),
                 rows=tuple(

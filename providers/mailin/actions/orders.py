@@ -28,15 +28,14 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
-    of_pages,
 )
 from providers.errors import NotFound
 from providers.fields import DomainName, problem
 from providers.files import from_file
-from providers.mailin.actions.common import KEEP_WATCHING, PAGE, counted, facts, listed, words_into
+from providers.listing import PAGE, Listing, counted, listed
+from providers.mailin.actions.common import KEEP_WATCHING, LeadsElsewhere, OtherDomain, facts, words_into
 from providers.mailin.actions.mailboxes import parse_mailboxes
-from providers.mailin.actions.sequencers import find_inbox_provider, find_registrar
+from providers.mailin.actions.sequencers import REGISTRAR, SEQUENCER
 from providers.mailin.azure import MAILBOXES_OF_AN_ORDER
 from providers.mailin.client import MailinClient
 from providers.mailin.models import AzureOrder, AzureState, NewAzureMailbox, UploadStatus
@@ -74,7 +73,7 @@ def _full_names(names: list[str]) -> list[str]:
 
 
 class ListOrders(
-    Action,
+    Listing,
     provider="mailin",
     command="postroom orders",
     title="Azure orders",
@@ -83,15 +82,12 @@ class ListOrders(
 ):
     """List the Azure orders of an account."""
 
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
     async def run(self, client: MailinClient, key: str) -> Outcome:
         """Endpoint row 70."""
         shown = await client.azure_orders(page=self.page, per_page=PAGE)
-        if not shown.data:
-            return Done(summary=f"There are no {'more ' if self.page > 1 else ''}Azure orders in this account.")
-        return Done(
-            summary=f"{counted(shown.total, 'Azure order')}{of_pages(self.page, shown.next_page)}.",
+        return self.told(
+            counted(shown.total, "Azure order"),
+            nothing=f"There are no {self.more}Azure orders in this account.",
             table=Table(
                 columns=("Domain", "Number", "Domain was", "Mailboxes", "Sequencer"),
                 rows=tuple(
@@ -211,9 +207,9 @@ class AddOrder(
             wrong["domain"] = f"There is an order for {self.domain} already. “postroom order-status” shows it."
         elif self.way == "buy" and not await client.is_available(self.domain):
             wrong["domain"] = f"{self.domain} is taken. If it is ours, choose that it moves; or take another name."
-        if self.inbox_provider is not None and await find_inbox_provider(client, self.inbox_provider) is None:
+        if self.inbox_provider is not None and await SEQUENCER.numbered(client, self.inbox_provider) is None:
             wrong["inbox_provider"] = "There is no sequencer of this number. See “postroom inbox-providers”."
-        if self.registrar is not None and await find_registrar(client, self.registrar) is None:
+        if self.registrar is not None and await REGISTRAR.numbered(client, self.registrar) is None:
             wrong["registrar"] = "There is no registrar of this number. See “postroom registrars”."
         if wrong:
             raise Refused(wrong)
@@ -353,6 +349,7 @@ class OrderStatus(
 
 class OrderMailboxes(
     _OfOneOrder,
+    Listing,
     provider="mailin",
     command="postroom order-mailboxes",
     title="Order mailboxes",
@@ -361,18 +358,14 @@ class OrderMailboxes(
 ):
     """List the mailboxes of an Azure order, without their passwords."""
 
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
     async def run(self, client: MailinClient, key: str) -> Outcome:
         """Endpoint row 73, which knows no pages."""
         _, order_id = await self._found(client)
         boxes = await client.azure_mailboxes(order_id)
-        shown = boxes[(self.page - 1) * PAGE : self.page * PAGE]
-        if not shown:
-            return Done(summary=f"The order for {self.domain} has no {'more ' if boxes else ''}mailboxes.")
-        next_page = self.page + 1 if self.page * PAGE < len(boxes) else None
-        return Done(
-            summary=f"{counted(len(boxes), 'mailbox', 'mailboxes')} of {self.domain}{of_pages(self.page, next_page)}.",
+        shown, next_page = self.part_of(boxes)
+        return self.told(
+            f"{counted(len(boxes), 'mailbox', 'mailboxes')} of {self.domain}",
+            nothing=f"The order for {self.domain} has no {self.more}mailboxes.",
             table=Table(columns=("Address", "Name"), rows=tuple((box.username, box.name) for box in shown)),
             next_page=next_page,
         )
@@ -440,6 +433,7 @@ class DeleteOrder(
 
 
 class RedirectOrder(
+    LeadsElsewhere,
     _OfOneOrder,
     provider="mailin",
     command="postroom order-redirect",
@@ -449,24 +443,9 @@ class RedirectOrder(
 ):
     """Set the domain to which the domain of an Azure order leads."""
 
-    to: DomainName = Field(
+    to: OtherDomain = Field(
         title="Redirect to", description="Mailin calls it the master domain. Replaces what was set before."
     )
-
-    @classmethod
-    def usage(cls) -> str:
-        return "name.com [other.com]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return words_into(words, "domain", "to")
-
-    @field_validator("to")
-    @classmethod
-    def _to(cls, to: str, info: ValidationInfo) -> str:
-        if to == info.data.get("domain"):
-            raise problem("This is the domain itself: name another one.")
-        return to
 
     def headline(self) -> str:
         return f"Redirect the order for {self.domain} to {self.to}"
@@ -564,7 +543,7 @@ class OrderInboxProvider(
         order = await self._checked(client)
         if self.what == "remove" and order.provider_id is None and order.provider is None:
             raise Refused({"domain": f"The order for {self.domain} has no sequencer."})
-        if self.inbox_provider is not None and await find_inbox_provider(client, self.inbox_provider) is None:
+        if self.inbox_provider is not None and await SEQUENCER.numbered(client, self.inbox_provider) is None:
             raise Refused({"inbox_provider": "There is no sequencer of this number. See “postroom inbox-providers”."})
 
     async def run(self, client: MailinClient, key: str) -> Outcome:

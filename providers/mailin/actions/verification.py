@@ -28,14 +28,13 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
-    of_pages,
 )
 from providers.errors import NotFound, ProviderError
-from providers.fields import EmailAddress, parse_addresses, problem
+from providers.fields import EmailAddress, Kind, parse_addresses, problem
 from providers.files import from_file
 from providers.http import File
-from providers.mailin.actions.common import PAGE, SEE_CREDITS, counted, listed, some_text, words_into
+from providers.listing import PAGE, Listing, counted, listed
+from providers.mailin.actions.common import SEE_CREDITS, some_text, words_into
 from providers.mailin.client import MailinClient
 from providers.mailin.models import SingleVerification, TaskState, Verdict, VerificationTask, VerificationType
 from providers.mailin.verification import MOST_ADDRESSES, MOST_FILE_BYTES
@@ -187,7 +186,10 @@ class VerifyList(
     """Find out which of many addresses mail would arrive at."""
 
     addresses: Annotated[
-        list[str], BeforeValidator(parse_addresses), _once_each(MOST_ADDRESSES, " Ask with “verify file” instead.")
+        list[str],
+        BeforeValidator(parse_addresses),
+        _once_each(MOST_ADDRESSES, " Ask with “verify file” instead."),
+        Kind.ADDRESS,
     ] = Field(
         title="Addresses",
         description=f"One per line, at most {MOST_ADDRESSES}. What is there twice is verified once.",
@@ -251,7 +253,7 @@ class VerifyFile(
     """Find out which addresses of a CSV or XLSX file mail would arrive at."""
 
     addresses: Annotated[
-        list[str], BeforeValidator(parse_addresses), _once_each(None), AfterValidator(_fit_into_a_file)
+        list[str], BeforeValidator(parse_addresses), _once_each(None), AfterValidator(_fit_into_a_file), Kind.ADDRESS
     ] = Field(
         title="Addresses",
         description="As many as you like. What is there twice is verified once.",
@@ -397,7 +399,7 @@ class ShowCredits(
 
 
 class CreditHistory(
-    Action,
+    Listing,
     provider="mailin",
     command="verify history",
     title="Credit history",
@@ -406,14 +408,11 @@ class CreditHistory(
 ):
     """See what credits were spent on, the latest first. Mailin gives no dates."""
 
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
     async def run(self, client: MailinClient, key: str) -> Outcome:
         shown = await client.credit_history(page=self.page, per_page=PAGE)
-        if not shown.data:
-            return Done(summary="That was all." if self.page > 1 else "No credits have come or gone so far.")
-        return Done(
-            summary=f"How the credits came and went, the latest first{of_pages(self.page, shown.next_page)}.",
+        return self.told(
+            "How the credits came and went, the latest first",
+            nothing="That was all." if self.page > 1 else "No credits have come or gone so far.",
             table=Table(
                 columns=("What for", "Change", "Left"),
                 rows=tuple(

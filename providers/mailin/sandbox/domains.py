@@ -83,14 +83,16 @@ class DomainApi(Api):
         domain = self._sandbox.domain_by_id(request.path_params["domain_id"])
         if domain is None:
             return said("Not Found", 404)
-        state = "Active" if self._is_active(domain) else "Inactive"
+        state, servers = (
+            "Active" if yes else "Inactive" for yes in (self._is_active(domain), self._has_name_servers(domain))
+        )
         return JSONResponse(
             self._listed(domain)
             | {
                 "main_domain": self._sandbox.domains[domain.parent].id
                 if domain.parent in self._sandbox.domains
                 else None,
-                "name_server_status": state,
+                "name_server_status": servers,
                 "status": state,
                 "provider_type": domain.hosting,
             }
@@ -267,13 +269,16 @@ class DomainApi(Api):
             "name": domain.name,
             "main_domain": domain.parent,
             "name_servers": NAME_SERVERS if active else None,
-            "name_server_status": "1" if active else "0",
+            "name_server_status": "1" if self._has_name_servers(domain) else "0",
             "status": "1" if active else "0",
             "domain_provider": "inboxkit" if domain.hosting == "inboxkit" else "dynadot",
             "created_at": stamp(domain.bought_at),
             "updated_at": stamp(domain.active_at if active else domain.bought_at),
         }
         return item | {"provider_type": "google"} if domain.hosting == "google" else item
+
+    def _has_name_servers(self, domain: SandboxDomain) -> bool:
+        return self.now >= (domain.name_servers_at or domain.active_at)
 
     def _is_active(self, domain: SandboxDomain) -> bool:
         return self.now >= domain.active_at

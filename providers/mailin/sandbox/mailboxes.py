@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,6 +102,7 @@ class MailboxApi(Api):
             return said("Mailbox not found.", 404)
         state = word_of(job.state(self.now).value, fault)
         made = [box for box in self._sandbox.mailboxes.values() if box.username in job.domains]
+        made = made[: math.floor(len(made) * job.share(self.now))]
         return JSONResponse(
             {
                 "id": job.id,

@@ -55,6 +55,11 @@ class SandboxJob:
             return JobState.FAILED
         return JobState.COMPLETED_WITH_ERRORS if self.failing else JobState.COMPLETED
 
+    def share(self, now: datetime) -> float:
+        """How much of it is done, from 0 to 1."""
+        whole = (self.ends_at - self.begun_at).total_seconds()
+        return min((now - self.begun_at).total_seconds() / whole, 1.0) if whole > 0 else 1.0
+
     def report(self, batch: str, said: str, now: datetime) -> str:
         """Its report in words."""
         ended_badly = self.state(now) in (JobState.FAILED, JobState.COMPLETED_WITH_ERRORS)
@@ -64,7 +69,10 @@ class SandboxJob:
 
 @dataclass(slots=True)
 class SandboxDomain:
-    """A domain of the account: listed from `listed_at`, active from `active_at`."""
+    """A domain of the account: listed from `listed_at`, active from `active_at`.
+
+    Its name servers are seen from `name_servers_at`; None: when it becomes active.
+    """
 
     id: int
     name: str
@@ -72,6 +80,7 @@ class SandboxDomain:
     bought_at: datetime
     listed_at: datetime
     active_at: datetime
+    name_servers_at: datetime | None = None
     parent: str = ""
     forward_to: str | None = None
     email_forward_to: str | None = None

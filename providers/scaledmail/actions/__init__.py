@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from providers.action import Action
 from providers.scaledmail.actions import domains, mailboxes, organizations, prewarm
-from providers.scaledmail.actions.common import PAGE
 from providers.scaledmail.actions.domains import ListDomains, ListPurchased
 from providers.scaledmail.actions.mailboxes import ListMailboxes, ShowMailboxPasswords
 from providers.scaledmail.actions.organizations import ListOrganizations
@@ -14,7 +13,6 @@ __all__ = [
     "ACTIONS",
     "LISTING_LAG",
     "MOST_DOMAINS",
-    "PAGE",
     "BrowsePrewarmed",
     "BuyPrewarmed",
     "ListDomains",

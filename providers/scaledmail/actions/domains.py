@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from providers.action import Action, Done, Effect, Item, Outcome, choices, from_words, hidden, of_pages
-from providers.scaledmail.actions.common import KINDS, STATES, counted, paged
+from providers.action import Action, Done, Effect, Item, Outcome, choices, from_words
+from providers.listing import Listing, ListingByName, counted
+from providers.scaledmail.actions.common import KINDS, STATES
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import Domain, PaymentStatus, Platform
 
 
 class ListDomains(
-    Action,
+    ListingByName,
     provider="scaledmail",
     command="domain list",
     title="List domains",
@@ -23,32 +24,14 @@ class ListDomains(
 ):
     """List the domains of an account, or those whose name has a word in it."""
 
-    name: Annotated[str, Field(max_length=253)] = Field(
-        "",
-        title="Name contains",
-        description="Leave empty to see all.",
-        json_schema_extra=from_words(),
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
-
     async def run(self, client: ScaledMailClient, key: str) -> Outcome:
         """The organization's domains (endpoint row 4)."""
-        part = self.name.strip().lower()
-        found = [domain for domain in await client.domains() if part in domain.name.lower()]
-        matching = f" with “{self.name.strip()}” in the name" if part else ""
-        return _domain_listing(found, self.page, f"domains{matching} in this account")
+        found = [domain for domain in await client.domains() if self.matches(domain.name)]
+        return _domain_listing(self, found, f"domains{self.matching()} in this account")
 
 
 class ListPurchased(
-    Action,
+    Listing,
     provider="scaledmail",
     command="domain purchased",
     title="Purchased domains",
@@ -66,7 +49,6 @@ class ListPurchased(
             **from_words(),
         },
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -77,17 +59,15 @@ class ListPurchased(
         available = self.show == "available"
         found = await client.purchased_domains(available=available)
         what = "purchased domains free for a new order" if available else "purchased domains in this account"
-        return _domain_listing(found, self.page, what)
+        return _domain_listing(self, found, what)
 
 
-def _domain_listing(found: Sequence[Domain], page: int, what: str) -> Done:
-    shown, next_page = paged(found, page)
-    if not shown:
-        return Done(summary=f"There are no {'more ' if found else ''}{what}.")
-    told = f"{len(found)} {what}" if len(found) != 1 else f"1 {what.replace('domains', 'domain', 1)}"
-    return Done(
-        summary=f"{told}{of_pages(page, next_page)}.",
-        items=tuple(Item(name=domain.name, note=_described(domain)) for domain in shown),
+def _domain_listing(asked: Listing, found: Sequence[Domain], what: str) -> Done:
+    shown, next_page = asked.part_of(found)
+    return asked.told(
+        counted(len(found), what.replace("domains", "domain", 1), what),
+        nothing=f"There are no {asked.more}{what}.",
+        items=(Item(name=domain.name, note=_described(domain)) for domain in shown),
         next_page=next_page,
     )
 

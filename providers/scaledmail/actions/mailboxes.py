@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from providers.action import Action, Done, Effect, Item, Outcome, Revealed, from_words, hidden, of_pages
+from providers.action import Action, Effect, Item, Outcome, Revealed, from_words
 from providers.errors import NotFound
 from providers.fields import DomainName
-from providers.scaledmail.actions.common import STATES, counted, paged
+from providers.listing import Listing, counted
+from providers.scaledmail.actions.common import STATES
 from providers.scaledmail.client import ScaledMailClient
 
 
 class ListMailboxes(
-    Action,
+    Listing,
     provider="scaledmail",
     command="mailbox list",
     title="List mailboxes",
@@ -22,7 +23,6 @@ class ListMailboxes(
     """List the mailboxes of a domain, without their passwords."""
 
     domain: DomainName = Field(title="Domain", description="A domain of this account.", json_schema_extra=from_words())
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -34,12 +34,11 @@ class ListMailboxes(
     async def run(self, client: ScaledMailClient, key: str) -> Outcome:
         """The mailboxes of one domain (endpoint row 6)."""
         found = await client.mailboxes(await _id_of(client, self.domain))
-        shown, next_page = paged(found, self.page)
-        if not shown:
-            return Done(summary=f"{self.domain} has no {'more ' if found else ''}mailboxes.")
-        return Done(
-            summary=f"{self.domain} has {counted(len(found), 'mailbox', 'mailboxes')}{of_pages(self.page, next_page)}.",
-            items=tuple(
+        shown, next_page = self.part_of(found)
+        return self.told(
+            f"{self.domain} has {counted(len(found), 'mailbox', 'mailboxes')}",
+            nothing=f"{self.domain} has no {self.more}mailboxes.",
+            items=(
                 Item(
                     name=_address(box.email, self.domain),
                     note=" · ".join(

@@ -28,14 +28,13 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
     line_items,
     multiline,
-    of_pages,
 )
 from providers.errors import ProviderError
-from providers.fields import parse_domain, parse_domains, problem, secret_of
-from providers.scaledmail.actions.common import KINDS, STATES, counted, paged
+from providers.fields import Kind, parse_domain, parse_domains, problem, secret_of
+from providers.listing import LONGEST_PART, Listing, ListingByName, counted, listed
+from providers.scaledmail.actions.common import KINDS, STATES
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import Domain, DomainStatus, PaymentStatus, PrewarmInbox, Sequencer, Stock, WantedInbox
 
@@ -57,7 +56,7 @@ def _each_once(names: list[str]) -> list[str]:
         raise problem(f"These are {len(names)} domains; at most {MOST_DOMAINS} go into one purchase.")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise problem(f"{_listed(twice)} is there twice. Name each domain once.")
+        raise problem(f"{listed(twice)} is there twice. Name each domain once.")
     return names
 
 
@@ -96,7 +95,7 @@ def _of_bought(value: str | None, others: ValidationInfo) -> str | None:
         return value
     strange = [line.split()[0] for line in value.splitlines() if line.split()[0] not in bought]
     if strange:
-        raise problem(f"{_listed(strange)} is not among the domains above.")
+        raise problem(f"{listed(strange)} is not among the domains above.")
     return value
 
 
@@ -165,11 +164,11 @@ def _amount(value: Any) -> Any:
     return amount
 
 
-DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), AfterValidator(_each_once)]
+DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), AfterValidator(_each_once), Kind.DOMAIN]
 
 
 class BrowsePrewarmed(
-    Action,
+    Listing,
     provider="scaledmail",
     command="prewarm browse",
     title="Browse pre-warmed",
@@ -195,7 +194,6 @@ class BrowsePrewarmed(
         title="With these words",
         description="In the domain, or in the names of its mailboxes. Leave empty to see all.",
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -221,25 +219,21 @@ class BrowsePrewarmed(
         """The stock of this moment (endpoint row 2): the cheapest per month first, of these the oldest."""
         stock = await client.prewarm_stock()
         found = sorted(filter(self._wanted, stock.inboxes), key=_cheapest_then_oldest)
-        shown, next_page = paged(found, self.page)
-        filtered = len(found) != len(stock.inboxes)
-        if not shown:
-            if found:
-                return Done(summary="There are no more pre-warmed domains.")
-            if filtered:
-                return Done(
-                    summary=f"None of what is for sale ({counted(len(stock.inboxes), 'pre-warmed domain')}) is like "
-                    "that. Ask for less, and you will see more."
-                )
-            return Done(summary="ScaledMail has no pre-warmed domains for sale at the moment.")
+        shown, next_page = self.part_of(found)
         everything = counted(len(stock.inboxes), "pre-warmed domain")
         told = f"{everything} {'is' if len(found) == 1 else 'are'} for sale"
-        if filtered:
+        nothing = "ScaledMail has no pre-warmed domains for sale at the moment."
+        if found:
+            nothing = "There are no more pre-warmed domains."
+        if len(found) != len(stock.inboxes):
             told = (
                 f"{len(found)} of {everything} for sale {'matches' if len(found) == 1 else 'match'} what you asked for"
             )
-        return Done(
-            summary=f"{told}{of_pages(self.page, next_page)}.",
+            if not found:
+                nothing = f"None of what is for sale ({everything}) is like that. Ask for less, and you will see more."
+        return self.told(
+            told,
+            nothing=nothing,
             table=Table(
                 columns=("Domain", "Kind", "Warmed", "Mailboxes", "One-time", "Per month"),
                 rows=tuple(_shelf_row(inbox) for inbox in shown),
@@ -351,9 +345,9 @@ class BuyPrewarmed(
         gone = [name for name in self.domains if name not in owned and stock.inbox(name) is None]
         told = []
         if ours:
-            told.append(f"Already in this account: {_listed(ours)}.")
+            told.append(f"Already in this account: {listed(ours)}.")
         if gone:
-            told.append(f"Not in stock: {_listed(gone)}.")
+            told.append(f"Not in stock: {listed(gone)}.")
         if told:
             cure = "Remove or replace these names; “prewarm browse” shows what there is."
             raise Refused({"domains": " ".join([*told, cure])})
@@ -370,7 +364,7 @@ class BuyPrewarmed(
         gone = [name for name in self.domains if stock.inbox(name) is None]
         if gone:
             return Failed(
-                summary=f"Not in stock any more: {_listed(gone)}. Nothing was ordered, and nothing was bought.",
+                summary=f"Not in stock any more: {listed(gone)}. Nothing was ordered, and nothing was bought.",
                 cure="Ask again with other names; “prewarm browse” shows what there is.",
                 items=tuple(
                     Item(name=name, state=ItemState.NOT_DONE, note="not in stock" if name in gone else "")
@@ -388,7 +382,7 @@ class BuyPrewarmed(
         left_out = [name for name in self.domains if name in {said.lower() for said in taken.left_out}]
         progress = "ScaledMail has taken the order and is assigning the inboxes."
         if left_out:
-            progress += f" It says that it no longer has {_listed(left_out)}."
+            progress += f" It says that it no longer has {listed(left_out)}."
         return Pending(
             ref=self._ref(client, key, left_out),
             progress=progress,
@@ -420,17 +414,17 @@ class BuyPrewarmed(
         if not missing:
             return await self._settle(client, self._ref(client, key, []), everything)
         on_shelf = await self._still_for_sale(client, missing)
-        seen = [f"In the account: {_listed(found) or 'none of them'}.", f"Not (yet) listed: {_listed(missing)}."]
+        seen = [f"In the account: {listed(found) or 'none of them'}.", f"Not (yet) listed: {listed(missing)}."]
         if of_others:
-            seen.append(f"In the account by another order: {_listed(of_others)}.")
+            seen.append(f"In the account by another order: {listed(of_others)}.")
         if on_shelf:
-            seen.append(f"Still for sale: {_listed(on_shelf)}.")
+            seen.append(f"Still for sale: {listed(on_shelf)}.")
         unasked = [d.name for d in everything if d.was_ordered_with(key) and d.name.lower() not in self.domains]
         if unasked:
-            seen.append(f"Bought by this order without being asked for: {_listed(unasked)}.")
+            seen.append(f"Bought by this order without being asked for: {listed(unasked)}.")
         due = _due(found.values())
         if due:
-            seen.append(f"Not paid yet: {_listed(due)}.")
+            seen.append(f"Not paid yet: {listed(due)}.")
         return Unknown(
             summary="It is not clear whether ScaledMail carried out the order.",
             evidence=" ".join(seen),
@@ -498,7 +492,7 @@ class BuyPrewarmed(
                 return self._partly(ready, missing, found, due)
         progress = f"{len(ready)} of {total} there."
         if missing:
-            progress += f" Waiting to see {_listed(missing)} in the account."
+            progress += f" Waiting to see {listed(missing)} in the account."
         return Pending(ref=ref, progress=progress + _payment(due), done=len(ready), total=total)
 
     def _partly(
@@ -517,7 +511,7 @@ class BuyPrewarmed(
         return Failed(
             summary=f"ScaledMail could not deliver everything: {len(ready)} of {len(self.domains)} bought."
             + _payment(due),
-            cure=f"Ask for other names instead of {_listed(missing)}; “prewarm browse” shows what there is.",
+            cure=f"Ask for other names instead of {listed(missing)}; “prewarm browse” shows what there is.",
             items=tuple(_item(name, found.get(name)) for name in self.domains),
         )
 
@@ -527,7 +521,7 @@ class BuyPrewarmed(
 
 
 class ListPrewarmed(
-    Action,
+    ListingByName,
     provider="scaledmail",
     command="prewarm list",
     title="List pre-warmed",
@@ -536,36 +530,28 @@ class ListPrewarmed(
 ):
     """List the domains that were bought ready to send, with their mailboxes and tags."""
 
-    name: Annotated[str, Field(max_length=253)] = Field(
+    name: Annotated[str, Field(max_length=LONGEST_PART)] = Field(
         "",
         title="Name or tag contains",
         description="Leave empty to see all.",
         json_schema_extra=from_words(),
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
         return "[part of a name or tag]"
 
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
-
     async def run(self, client: ScaledMailClient, key: str) -> Outcome:
         """What was bought through ScaledMail and serves an order. Which of it was pre-warmed, no listing says."""
         unused = {domain.name.lower() for domain in await client.purchased_domains(available=True)}
         owned = [domain for domain in await client.purchased_domains() if domain.name.lower() not in unused]
-        part = self.name.strip().lower()
-        found = [domain for domain in owned if part in domain.name.lower() or part in domain.tag.lower()]
-        shown, next_page = paged(found, self.page)
-        matching = f" with “{self.name.strip()}” in the name or tag" if part else ""
-        if not shown:
-            more = "more " if found else ""
-            return Done(summary=f"There are no {more}domains{matching} that were bought with their mailboxes.")
-        return Done(
-            summary=f"{counted(len(found), 'domain')}{matching} bought and in use{of_pages(self.page, next_page)}. "
-            "ScaledMail does not say which of them came pre-warmed.",
+        found = [domain for domain in owned if self.matches(domain.name, domain.tag)]
+        shown, next_page = self.part_of(found)
+        matching = self.matching("name or tag")
+        return self.told(
+            f"{counted(len(found), 'domain')}{matching} bought and in use",
+            besides="ScaledMail does not say which of them came pre-warmed.",
+            nothing=f"There are no {self.more}domains{matching} that were bought with their mailboxes.",
             table=Table(
                 columns=("Domain", "Kind", "Mailboxes", "State", "Payment", "Tag"),
                 rows=tuple(
@@ -628,7 +614,7 @@ def _due(domains: Iterable[Domain]) -> list[str]:
 
 
 def _payment(due: Sequence[str]) -> str:
-    return f" The payment for {_listed(due)} is still due. {_SETTLE}" if due else ""
+    return f" The payment for {listed(due)} is still due. {_SETTLE}" if due else ""
 
 
 def _all_there(names: Sequence[str]) -> str:
@@ -657,11 +643,6 @@ def _dollars(price: Decimal | None) -> str:
 
 def _number(count: int | None) -> str:
     return "not said" if count is None else str(count)
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    shown = list(names)
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
 ACTIONS: tuple[type[Action], ...] = (

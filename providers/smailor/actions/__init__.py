@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from providers.action import Action
 from providers.smailor.actions import domains, mailboxes, templates
-from providers.smailor.actions.common import PAGE
 from providers.smailor.actions.domains import ListDomains, ShowReputation
 from providers.smailor.actions.mailboxes import CreateMailbox, SendTest
 from providers.smailor.actions.templates import (
@@ -19,7 +18,6 @@ from providers.smailor.actions.templates import (
 
 __all__ = [
     "ACTIONS",
-    "PAGE",
     "AddTemplate",
     "ChangeTemplate",
     "CreateMailbox",

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
-
 from pydantic import AfterValidator
 
 from providers.fields import problem
 from providers.smailor.models import Domain
 
-PAGE = 15
-"""Rows of one page of an answer. Smailor itself knows no pages."""
-
 LONGEST_LINE = 200
 """Characters of a name or a subject. Smailor states no limit; longer ones are cut off by most mail programs."""
 LONGEST_BODY = 3000
 """Characters of a body: what Slack lets a person type into one field."""
-
-_Row = TypeVar("_Row")
-
 
 # What can be typed into the fields.
 
@@ -49,13 +40,3 @@ def advice_on(domain: Domain) -> str:
     """What Smailor advises about a domain, if anything."""
     advice = " ".join(domain.advice.split())
     return f"Smailor says: {advice[:LONGEST_LINE]}" if advice else ""
-
-
-def paged(rows: Sequence[_Row], page: int) -> tuple[Sequence[_Row], int | None]:
-    """The rows of a page, and the number of the next one, if there is one."""
-    return rows[(page - 1) * PAGE : page * PAGE], page + 1 if page * PAGE < len(rows) else None
-
-
-def counted(count: int, one: str) -> str:
-    """`1 domain`, `12 domains`."""
-    return f"{count} {one}" if count == 1 else f"{count} {one}s"

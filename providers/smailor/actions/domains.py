@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from providers.action import Action, Done, Effect, Item, Outcome, Table, from_words, hidden, of_pages
+from providers.action import Action, Done, Effect, Item, Outcome, Table, from_words
 from providers.errors import NotFound
-from providers.fields import parse_domain
-from providers.smailor.actions.common import advice_on, counted, paged
+from providers.fields import Kind, parse_domain
+from providers.listing import Listing, ListingByName, counted
+from providers.smailor.actions.common import advice_on
 from providers.smailor.client import SmailorClient
 from providers.smailor.models import Domain, Reputation
 
@@ -29,11 +29,11 @@ def _domain_or_nothing(value: Any) -> Any:
     return parse_domain(value) if value.strip() else None
 
 
-OptionalDomain = Annotated[str | None, BeforeValidator(_domain_or_nothing)]
+OptionalDomain = Annotated[str | None, BeforeValidator(_domain_or_nothing), Kind.DOMAIN]
 
 
 class ListDomains(
-    Action,
+    ListingByName,
     provider="smailor",
     command="domain list",
     title="List domains",
@@ -42,33 +42,14 @@ class ListDomains(
 ):
     """List the domains of an account, or those whose name has a word in it."""
 
-    name: Annotated[str, Field(max_length=253)] = Field(
-        "",
-        title="Name contains",
-        description="Leave empty to see all.",
-        json_schema_extra=from_words(),
-    )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
-
     async def run(self, client: SmailorClient, key: str) -> Outcome:
         """The account's own domains (endpoint row 7)."""
-        part = self.name.strip().lower()
-        found = [domain for domain in await client.domains() if part in domain.name.lower()]
-        shown, next_page = paged(found, self.page)
-        matching = f" with “{self.name.strip()}” in the name" if part else ""
-        if not shown:
-            return Done(summary=f"There are no {'more ' if found else ''}domains{matching} in this account.")
-        return Done(
-            summary=f"{counted(len(found), 'domain')}{matching}{of_pages(self.page, next_page)}.",
-            items=tuple(
+        found = [domain for domain in await client.domains() if self.matches(domain.name)]
+        shown, next_page = self.part_of(found)
+        return self.told(
+            f"{counted(len(found), 'domain')}{self.matching()}",
+            nothing=f"There are no {self.more}domains{self.matching()} in this account.",
+            items=(
                 Item(name=domain.name, note=" · ".join([_verification(domain), _reputation(domain)]))
                 for domain in shown
             ),
@@ -77,7 +58,7 @@ class ListDomains(
 
 
 class ShowReputation(
-    Action,
+    Listing,
     provider="smailor",
     command="domain reputation",
     title="Domain reputation",
@@ -92,7 +73,6 @@ class ShowReputation(
         description="Leave empty to see all, the worst first.",
         json_schema_extra=from_words(),
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
 
     @classmethod
     def usage(cls) -> str:
@@ -107,17 +87,16 @@ class ShowReputation(
             return _judged(self.domain, await client.find_domain(self.domain))
         order = list(_REPUTATIONS)
         found = sorted(await client.domains(), key=lambda domain: (order.index(domain.reputation), domain.name))
-        shown, next_page = paged(found, self.page)
-        if not shown:
-            return Done(summary=f"There are no {'more ' if found else ''}domains in this account.")
+        shown, next_page = self.part_of(found)
         counts = [
             f"{number} {word}"
             for reputation, word in _REPUTATIONS.items()
             if (number := sum(domain.reputation is reputation for domain in found))
         ]
-        return Done(
-            summary=f"{counted(len(found), 'domain')}: {', '.join(counts)}{of_pages(self.page, next_page)}.",
-            items=tuple(
+        return self.told(
+            f"{counted(len(found), 'domain')}: {', '.join(counts)}",
+            nothing=f"There are no {self.more}domains in this account.",
+            items=(
                 Item(
                     name=domain.name,
                     note=" · ".join(filter(None, [_reputation(domain), _last_30_days(domain), advice_on(domain)])),

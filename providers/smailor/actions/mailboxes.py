@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from providers.action import Action, Done, Effect, Item, ItemState, Outcome, Refused, Unknown, from_words, multiline
 from providers.fields import EmailAddress, problem
-from providers.smailor.actions.common import LONGEST_LINE, advice_on, checked_body, counted, one_line
+from providers.listing import counted
+from providers.smailor.actions.common import LONGEST_LINE, advice_on, checked_body, one_line
 from providers.smailor.client import SmailorClient
 from providers.smailor.models import Domain, Reputation
 

@@ -22,13 +22,12 @@ from providers.action import (
     Unknown,
     choices,
     from_words,
-    hidden,
     multiline,
-    of_pages,
 )
 from providers.errors import NotFound, Rejected
 from providers.fields import problem, split_list
-from providers.smailor.actions.common import LONGEST_LINE, checked_body, counted, one_line, paged
+from providers.listing import ListingByName, counted
+from providers.smailor.actions.common import checked_body, one_line
 from providers.smailor.client import SmailorClient
 from providers.smailor.models import MOST_TEMPLATES, SHORTEST_BODY, Template, TemplateChanges, WantedTemplate
 
@@ -87,7 +86,7 @@ GroupIds = Annotated[list[str], BeforeValidator(split_list), AfterValidator(_gro
 
 
 class ListTemplates(
-    Action,
+    ListingByName,
     provider="smailor",
     command="postroom templates",
     title="Reply templates",
@@ -96,12 +95,6 @@ class ListTemplates(
 ):
     """List the reply templates: all, or those that suit a group or a ticket."""
 
-    name: Annotated[str, Field(max_length=LONGEST_LINE)] = Field(
-        "",
-        title="Name contains",
-        description="Leave empty to see all.",
-        json_schema_extra=from_words(),
-    )
     group: Annotated[str | None, _id_or_nothing("group")] = Field(
         None, title="For the group", description="The id of a group at Smailor. May be left empty."
     )
@@ -110,28 +103,16 @@ class ListTemplates(
         title="For the ticket",
         description="The id of a ticket at Smailor, instead of a group. May be left empty.",
     )
-    page: int = Field(1, ge=1, le=100_000, json_schema_extra=hidden())
-
-    @classmethod
-    def usage(cls) -> str:
-        return "[part of a name]"
-
-    @classmethod
-    def prefill(cls, words: Sequence[str]) -> dict[str, Any]:
-        return {"name": " ".join(words)}
 
     async def run(self, client: SmailorClient, key: str) -> Outcome:
         """The templates (endpoint row 10)."""
-        part = self.name.strip().lower()
         everything = await client.templates(group=self.group, ticket=self.ticket)
-        found = [template for template in everything if part in template.name.lower()]
-        shown, next_page = paged(found, self.page)
+        found = [template for template in everything if self.matches(template.name)]
+        shown, next_page = self.part_of(found)
         suits = " for that group" if self.group else " for that ticket" if self.ticket else ""
-        matching = f" with “{self.name.strip()}” in the name" if part else ""
-        if not shown:
-            return Done(summary=f"There are no {'more ' if found else ''}templates{suits}{matching}.")
-        return Done(
-            summary=f"{counted(len(found), 'template')}{suits}{matching}{of_pages(self.page, next_page)}.",
+        return self.told(
+            f"{counted(len(found), 'template')}{suits}{self.matching()}",
+            nothing=f"There are no {self.more}templates{suits}{self.matching()}.",
             table=Table(
                 columns=("Name", "Subject", "Groups", "Default", "Used", "Id"),
                 rows=tuple(

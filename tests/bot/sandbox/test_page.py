@@ -17,8 +17,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import page
-from bot.sandbox.markup import Words, as_typed
-from bot.sandbox.model import APP_TOKEN, BOT_TOKEN, BOT_USER_ID, SIGNING_SECRET, User
+from bot.sandbox.markup import Words, as_sent, as_typed
+from bot.sandbox.model import APP_TOKEN, BOT_TOKEN, BOT_USER_ID, SIGNING_SECRET, Shortcut, User
 from bot.sandbox.screen import Screens
 from bot.sandbox.server import Running, create_app, serve
 from bot.sandbox.workspace import Workspace, default_workspace
@@ -170,6 +170,11 @@ def every_block(words: str) -> tuple[dict[str, Any], ...]:
             'href="https://a.test" target="_blank" rel="noopener noreferrer nofollow"><strong>A</strong> &amp; b</a>',
         ),
         ("see https://a.test/x_y_z.", 'rel="noopener noreferrer nofollow">https://a.test/x_y_z</a>.'),
+        (
+            "<https://acme.slack.test/archives/C0OUTREACH/p1772442000000001|Thread>",
+            '<a href="/?as=U0ANA&amp;in=C0OUTREACH&amp;thread=1772442000.000001" data-nav>Thread</a>',
+        ),
+        ("<https://acme.slack.test/archives/../p1|Thread>", 'href="https://acme.slack.test/archives/../p1" target='),
         ("<mailto:a@b.test>", ">a@b.test</a>"),
         ("<!date^0^{date_num} {time}|long ago>", ">1970-01-01 01:00</time>"),
         ("<!date^x^{date}|long ago>", "long ago"),
@@ -190,6 +195,13 @@ def test_verbatim_text_makes_no_links_of_its_own(workspace):
 def test_what_a_person_types_is_escaped_and_names_become_references(workspace):
     assert as_typed(workspace, "<b> & @omar, in #outreach @nobody a@b.test @finance") == (
         "&lt;b&gt; &amp; <@U0OMAR>, in <#C0OUTREACH|outreach> @nobody a@b.test <!subteam^S0FINANCE>"
+    )
+
+
+def test_names_in_what_a_person_types_become_links_as_in_slack_but_not_in_code(workspace):
+    assert as_sent(workspace, "acme.com, https://acme.co/x ana@acme.com `acme.ca` ```acme.biz\nacme.io```") == (
+        "<http://acme.com|acme.com>, <https://acme.co/x> <mailto:ana@acme.com|ana@acme.com> `acme.ca`"
+        " ```acme.biz\nacme.io```"
     )
 
 
@@ -820,3 +832,39 @@ async def test_on_a_phone_the_sidebar_is_a_drawer_and_a_thread_covers_the_channe
     assert await finn.evaluate("document.documentElement.scrollWidth") == 390
     await finn.get_by_role("link", name="Close thread").click()
     await expect(composer(finn)).to_be_focused()
+
+
+@needs_browser
+async def test_shortcuts_stand_beside_the_composer_and_in_the_menu_of_a_message(opens, workspace, bot, submitted):
+    workspace.app.shortcuts = (
+        Shortcut("global", "ask", "Ask it", "From anywhere"),
+        Shortcut("message", "from", "Use this", "With what stands there"),
+    )
+
+    @bot.shortcut("ask")
+    async def asks(ack: Any, client: Any, body: Any) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=modal("Asked", "asked", [section("What?")]))
+
+    @bot.shortcut({"type": "message_action", "callback_id": "from"})
+    async def uses(ack: Any, client: Any, body: Any) -> None:
+        await ack()
+        shown = modal("Used", "used", [section(f"Of {body['message']['text']}")])
+        await client.views_open(trigger_id=body["trigger_id"], view=shown)
+
+    workspace.post(OUTREACH, BOT_USER_ID, "for you", by_app=True, ephemeral_to="U0ANA")
+    workspace.post(OUTREACH, "U0OMAR", "these two")
+    ana = await opens("U0ANA")
+
+    await ana.get_by_role("button", name="Shortcuts").click()
+    await expect(ana.get_by_role("menuitem", name="Ask it From anywhere")).to_be_focused()
+    await ana.keyboard.press("Enter")
+    await expect(ana.get_by_role("dialog", name="Asked")).to_contain_text("What?")
+    await ana.get_by_role("button", name="Close", exact=True).click()
+
+    said = message(ana, "these two")
+    await said.hover()
+    await said.get_by_role("button", name="More actions").click()
+    await said.get_by_role("menuitem", name="Use this").click()
+    await expect(ana.get_by_role("dialog", name="Used")).to_contain_text("Of these two")
+    await expect(message(ana, "for you").get_by_role("button", name="More actions")).to_have_count(0)

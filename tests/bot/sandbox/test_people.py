@@ -246,6 +246,28 @@ async def test_a_shortcut_starts_without_a_channel(bot, ana) -> None:
     assert seen == [False]
 
 
+async def test_a_shortcut_of_a_message_carries_the_message_and_its_channel(bot, workspace, ana) -> None:
+    seen = []
+
+    @bot.shortcut({"type": "message_action", "callback_id": "buy_these"})
+    async def starts(ack: Any, body: Any, respond: Any) -> None:
+        await ack()
+        seen.append(body)
+        await respond("Which?")
+
+    said = workspace.post("C0OUTREACH", "U0OMAR", "acme.com", thread_ts=None)
+    assert (await ana.uses_shortcut("buy_these", on=said)).ok
+
+    [body] = seen
+    assert body["channel"] == {"id": "C0OUTREACH", "name": "outreach"}
+    assert (body["message_ts"], body["message"]["text"], body["message"]["user"]) == (said.ts, "acme.com", "U0OMAR")
+    assert (body["user"]["id"], body["callback_id"], "view" in body) == ("U0ANA", "buy_these", False)
+    assert (await ana.sees("Which?", in_="#outreach")).ephemeral_to == "U0ANA"
+    private = workspace.post("C0OUTREACH", "U0POSTROOM", "For you", ephemeral_to="U0ANA")
+    with pytest.raises(NotSeen):
+        await ana.uses_shortcut("buy_these", on=private)
+
+
 async def test_a_menu_in_a_message_carries_the_state_of_its_copy(bot, workspace, ana) -> None:
     seen = []
 

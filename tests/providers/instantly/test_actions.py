@@ -13,7 +13,6 @@ from providers.action import Action, Done, Effect, Failed, ItemState, Refused, U
 from providers.errors import AuthExpired, NeedsSubscription, NotFound, OutcomeUnknown
 from providers.instantly.actions import (
     ACTIONS,
-    PAGE,
     AddLeads,
     CreateApiKey,
     CreateCampaign,
@@ -26,8 +25,9 @@ from providers.instantly.actions import (
     to_html,
 )
 from providers.instantly.client import InstantlyClient
-from providers.instantly.provider import instantly as the_provider
+from providers.instantly.provider import provider as the_provider
 from providers.instantly.sandbox import InstantlySandbox
+from providers.listing import PAGE
 from providers.simulator import Fault, Kind, Work
 
 ID = "3bfdd2a0-65c4-48c9-90e6-c87a8aa25a50"
@@ -365,7 +365,7 @@ class TestLeads:
             ("There twice", 1),
             ("On the blocklist", 1),
         )
-        assert done.items[-1].note == "99999 leads"
+        assert done.items[-1].note == "99,999 leads"
         assert sandbox.verified == []
 
     async def test_a_full_plan(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from providers.action import Action, Done, Effect, Failed, ItemState, Later, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, AuthExpired, NotFound, OutcomeUnknown, Rejected
+from providers.listing import PAGE
 from providers.mailapi.actions import (
     ACTIONS,
-    PAGE,
     AddDomain,
     AddSubDomains,
     CreateMailboxes,
@@ -23,7 +23,7 @@ from providers.mailapi.actions import (
 )
 from providers.mailapi.client import MailApiClient
 from providers.mailapi.models import is_label
-from providers.mailapi.provider import mailapi as the_provider
+from providers.mailapi.provider import provider as the_provider
 from providers.mailapi.sandbox import IMAP_PASSWORD, SANDBOX_KEY, MailApiSandbox
 from providers.simulator import Fault, Kind, Work
 

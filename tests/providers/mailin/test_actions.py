@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from providers.accounts import PriceList
 from providers.action import Done, Failed, Item, ItemState, Pending, Refused, Unknown
 from providers.errors import OutcomeUnknown, Rejected, Upstream
-from providers.mailin.actions import PAGE, TLDS, BuyDomains, CheckDomains, ListDomains
+from providers.listing import PAGE
+from providers.mailin.actions import TLDS, BuyDomains, CheckDomains, ListDomains
 from providers.mailin.client import MailinClient
 from providers.mailin.sandbox import Fault, MailinSandbox, Work
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.mailin.actions.common import PAGE, read_as_one
+from providers.listing import PAGE
+from providers.mailin.actions.common import read_as_one
 from providers.mailin.lenient import Page
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
 from providers.errors import NotFound, OutcomeUnknown, Rejected
-from providers.mailin.actions.common import KEEP_WATCHING, PAGE
+from providers.listing import PAGE
+from providers.mailin.actions.common import KEEP_WATCHING
 from providers.mailin.actions.mailboxes import (
     ACTIONS,
     CreateMailboxes,

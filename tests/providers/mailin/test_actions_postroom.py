@@ -11,9 +11,10 @@ from pydantic import SecretStr, ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, NotFound, OutcomeUnknown, Rejected
+from providers.listing import PAGE
 from providers.mailin.actions import ACTIONS
 from providers.mailin.actions.account import ListServers, ShowAccount, ShowServer
-from providers.mailin.actions.common import KEEP_WATCHING, PAGE
+from providers.mailin.actions.common import KEEP_WATCHING
 from providers.mailin.actions.orders import (
     AddOrder,
     DeleteOrder,

@@ -13,11 +13,11 @@ from pydantic import SecretStr, ValidationError
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
 from providers.errors import AuthExpired, NotFound, OutcomeUnknown, ProviderError, Upstream
+from providers.listing import PAGE
 from providers.scaledmail.actions import (
     ACTIONS,
     LISTING_LAG,
     MOST_DOMAINS,
-    PAGE,
     BrowsePrewarmed,
     BuyPrewarmed,
     ListDomains,
@@ -29,7 +29,7 @@ from providers.scaledmail.actions import (
 )
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import Platform
-from providers.scaledmail.provider import scaledmail as provider
+from providers.scaledmail.provider import provider
 from providers.scaledmail.sandbox import SANDBOX_ORGANIZATION, ScaledMailSandbox, password_of
 from providers.simulator import Fault, Work
 

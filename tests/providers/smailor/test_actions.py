@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from providers.action import Action, Done, Effect, Failed, ItemState, Refused, Unknown
 from providers.errors import AlreadyExists, AuthExpired, Blocked, NotFound, OutcomeUnknown, Rejected, Upstream
+from providers.listing import PAGE
 from providers.smailor.actions import (
     ACTIONS,
-    PAGE,
     AddTemplate,
     ChangeTemplate,
     CreateMailbox,
@@ -29,7 +29,7 @@ from providers.smailor.actions import (
 )
 from providers.smailor.client import SmailorClient
 from providers.smailor.models import MOST_TEMPLATES
-from providers.smailor.provider import smailor as provider
+from providers.smailor.provider import provider
 from providers.smailor.sandbox import Fault, SmailorSandbox, password_of
 
 KEY = "req_7k2m9x4qpd#1"

@@ -1,0 +1,148 @@
+"""Budgets whose owners have to say yes as well: who stands in for whom, what other settings and less money change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from handlers.approvals import NotAllowed
+from handlers.policy import Budget, Conditions, Rule
+from tests.handlers.stage import BEA, DORA, FINANCE, GUS, OLGA, OMAR
+from tests.handlers.test_money_core import Core, S, policy, refused, terms
+
+BOARD, OWNERS = "S0BOARD", "S0OWNERS"
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[Core]:
+    opened = Core()
+    yield opened
+    opened.closes()
+
+
+def owned(name: str = "shop", limit: str = "1", *owners: str) -> Budget:
+    return Budget(name, Decimal(limit), "USD", over="owner", owners=owners or (OWNERS,))
+
+
+async def a_day_later(core: Core) -> None:
+    core.clock.passes(days=1)
+    await core.waiting.attend()
+
+
+# Nobody is gone round because somebody else is not there.
+
+
+async def test_where_the_owner_has_left_the_rules_own_people_are_needed_as_before(core: Core) -> None:
+    board = Rule("board", Conditions(), terms(approvers=(BOARD,)))
+    core.opens(policy(rules=(board,), budgets=(owned(),)))
+    core.workspace.groups |= {BOARD: {DORA}, OWNERS: set()}
+    request = await core.asked("cup")
+    await core.waiting.attend()
+
+    assert (await core.told(request))[-1]["to"] == [FINANCE, OLGA]
+    assert (await core.says(request, OMAR)).state is S.AWAITING  # in the owner's place, and no more than that
+    assert (await core.last(request))[2]["lacks"] == [{"of": [BOARD], "more": 1, "budget": ""}]
+    assert (await core.says(request, DORA)).state is S.APPROVED
+
+
+async def test_where_the_rules_people_have_left_the_owner_is_needed_as_before(core: Core) -> None:
+    board = Rule("board", Conditions(), terms(approvers=(BOARD,)))
+    core.opens(policy(rules=(board,), budgets=(owned(),)))
+    core.workspace.groups |= {BOARD: set(), OWNERS: {GUS}}
+    request = await core.asked("cup")
+    await core.waiting.attend()
+
+    assert (await core.says(request, OMAR)).state is S.AWAITING
+    assert (await core.last(request))[2]["lacks"] == [{"of": [OWNERS], "more": 1, "budget": "shop"}]
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_of_two_owners_the_one_who_is_there_is_not_gone_round(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "1"), owned("all", "2", BEA))))
+    core.workspace.groups[OWNERS] = set()
+    request = await core.asked("cup")
+    await core.waiting.attend()
+
+    assert (await core.says(request, OMAR)).state is S.AWAITING
+    assert (await core.last(request))[2]["lacks"] == [{"of": [BEA], "more": 1, "budget": "all"}]
+    assert (await core.says(request, BEA)).state is S.APPROVED
+
+
+async def test_one_after_the_other_leaves_and_comes_back_and_each_time_it_is_said(core: Core) -> None:
+    board = Rule("board", Conditions(), terms(approvers=(BOARD,)))
+    core.opens(policy(rules=(board,), budgets=(owned(),)))
+    core.workspace.groups |= {BOARD: {DORA}, OWNERS: set()}
+    request = await core.asked("cup")
+    await core.waiting.attend()
+    core.workspace.groups[BOARD] = set()
+    await a_day_later(core)
+
+    escalated = [one["short"] for one in await core.told(request) if one["fact"] == "escalated"]
+    assert escalated == [
+        "There is nobody who may decide about more than the budget “shop” has.", "There is nobody who may decide this.",
+    ]  # fmt: skip
+    told = len(await core.told(request))
+    await a_day_later(core)
+    assert len(await core.told(request)) == told
+
+    core.workspace.groups[OWNERS] = {GUS}
+    await a_day_later(core)
+    assert (await core.told(request))[-1] == {"fact": "enough_again", "who": [OWNERS], "alone": True}
+    assert (await core.says(request, OMAR)).state is S.AWAITING  # for those of the board who are still away
+    core.workspace.groups[BOARD] = {DORA}
+    await a_day_later(core)
+    assert {"fact": "enough_again", "who": [BOARD], "alone": True} in await core.told(request)
+    assert (await core.told(request))[-1] == {"fact": "votes_void", "who": [OMAR]}
+    await refused(core.says(request, OMAR), NotAllowed)
+    assert (await core.says(request, GUS)).state is S.AWAITING
+    assert (await core.says(request, DORA)).state is S.APPROVED
+
+
+# Other settings.
+
+
+async def test_a_budget_that_refuses_from_now_on_does_not_send_its_owner_away(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "5", GUS),)))
+    request = await core.asked("cup")
+    core.opens(policy(budgets=(Budget("shop", Decimal(5), "USD"),)))
+    await core.waiting.rule_anew()
+
+    ruling = core.requests.ruling_of(await core.now(request))
+    assert (ruling.over, ruling.terms.owners) == (("shop",), ((GUS,),))
+    assert (await core.says(request, OMAR)).state is S.AWAITING
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_a_budget_that_has_room_by_now_needs_no_owner_any_more(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "5", GUS),)))
+    request = await core.asked("cup")
+    core.opens(policy(budgets=(Budget("shop", Decimal(10), "USD"),)))
+    await core.waiting.rule_anew()
+
+    assert core.requests.ruling_of(await core.now(request)).over == ()
+    assert (await core.says(request, OMAR)).state is S.APPROVED
+
+
+async def test_what_is_asked_while_others_are_ruled_anew_does_not_overshoot(core: Core) -> None:
+    """A budget is new: whatever comes in between two looks counts, and is counted."""
+    core.opens(policy(budgets=()))
+    first = await core.asked("cup")
+    core.opens(policy(budgets=(owned("shop", "15", GUS),)))
+    look, asked = core.store.look, list[str]()
+
+    async def slowly(question: object) -> object:
+        looked = await look(question)  # type: ignore[arg-type]
+        if not asked:
+            asked.append((await core.asked("hat", by=BEA)).id)
+        return looked
+
+    core.store.look = slowly  # type: ignore[method-assign,assignment]
+    await core.waiting.rule_anew()
+    core.store.look = look  # type: ignore[method-assign]
+    second = await core.asked("hat", by=BEA) if not asked else await core.store.requests.get(asked[0])
+
+    assert second is not None
+    both = [core.requests.ruling_of(await core.now(one)).over for one in (first, second)]
+    assert sorted(both) == [(), ("shop",)]
