@@ -60,8 +60,8 @@ class _Expired(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _PriceKnown(Exception):
-    """What had no known price was taken out of `request`: `content` is left, and it has one."""
+class _RulesAnew(Exception):
+    """So much was taken out of `request` that others may decide what is left, `content`."""
 
     request: Request
     content: Content
@@ -100,14 +100,18 @@ class Approvals:
             if books.was_taken(request.id, click):
                 raise Sorry(_TAKEN)
             content = self._without(request, without) if without else None
-            if content is not None and content.total is not None and self._total_of(request) is None:
-                raise _PriceKnown(request, content)
             undo = self._policy.undo
             parts = ruling.parts(request.escalated)
             people = [people_in(part.named, roll.groups) for part in parts]
 
             def lacks(votes: Sequence[Vote]) -> list[Part]:
                 return missing(parts, people, {one.principal for one in votes})
+
+            if content is not None and content.total is not None:
+                # To what is left nobody else has said yes so far.
+                owners = {part.budget for part in missing(parts, people, {principal})}
+                if self._total_of(request) is None or owners & self._rulings.with_room(request, content.total, books):
+                    raise _RulesAnew(request, content)
 
             return Judged(
                 principal,
@@ -126,7 +130,7 @@ class Approvals:
             vote = Vote(request_id, by, verdict, seen, now, reason)
             try:
                 decided = await self._cast(vote, judging)
-            except _PriceKnown as less:
+            except _RulesAnew as less:
                 # Other rules and budgets may be about what is left, so this is no decision yet.
                 decided = await self._rulings.ask_for_less(less.request, less.content, by, sorted(without))
         if decided is None:
@@ -300,10 +304,15 @@ class Approvals:
 
     # While it waits.
 
-    async def ask_back(self, request_id: str, by: str, question: str, *, seen: str) -> None:
-        """Somebody who may decide wants to know something first: the thread asks, the card stays. Raises Sorry."""
+    async def ask_back(self, request_id: str, by: str, question: str, *, seen: str, click: str = "") -> None:
+        """Somebody who may decide wants to know something first: the thread asks, the card stays. Raises Sorry.
+
+        `click` is as in `decide`.
+        """
         request = await self.deciding(request_id, by, seen=seen, what="ask")
-        told = Telling(Fact(by, "question", {"text": question}), [note(request, "question", by=by, text=question)])
+        await self._not_taken(request, click)
+        fact = Fact(by, "question", {"text": question} | _named(click))
+        told = Telling(fact, [note(request, "question", by=by, text=question)])
         await self._store.outbox.say(request.id, told, self._clock.now())
         self._requests.moved(request)
 
@@ -326,16 +335,20 @@ class Approvals:
         self._requests.moved(cancelled)
         return cancelled
 
-    async def stop(self, request_id: str, by: str) -> Request:
-        """Undo an approval before anything was sent: whoever may decide it, or whoever asked for it. Raises Sorry."""
+    async def stop(self, request_id: str, by: str, *, click: str = "") -> Request:
+        """Undo an approval before anything was sent: whoever may decide it, or whoever asked for it. Raises Sorry.
+
+        `click` is as in `decide`: sent once more, it does not stop what was approved anew.
+        """
         request = await self._requests.found(request_id)
         if request.requester == by:
             return await self.cancel(request_id, by)
         await self._allowed(request, by, "stop")
+        await self._not_taken(request, click)
         now = self._clock.now()
         stopped = await self._store.decisions.stop(
             request_id,
-            fact=Fact(by, "stopped"),
+            fact=Fact(by, "stopped", _named(click)),
             # What nobody had to approve has no card yet that could ask.
             messages=[note(request, "stopped", by=by), NewMessage(MessageKind.CARD, self._policy.channel)],
             attend_at=now,
@@ -345,6 +358,11 @@ class Approvals:
             raise await self._requests.too_late(request_id)
         self._requests.moved(stopped)
         return stopped
+
+    async def _not_taken(self, request: Request, click: str) -> None:
+        """Raises Sorry if this very click was taken before."""
+        if await self._store.look(lambda books: books.was_taken(request.id, click)):
+            raise Sorry(_TAKEN)
 
     async def breaking_glass(self, request_id: str, by: str, *, seen: str) -> Request:
         """The request, if `by` may run it without its approval and it still waits as they saw it. Raises Sorry."""
@@ -372,8 +390,7 @@ class Approvals:
         request = await self._requests.found(request_id)
         roll = await self._may_break_glass(request, by)
         await self._waits(request, seen)
-        if await self._store.look(lambda books: books.was_taken(request_id, click)):
-            raise Sorry(_TAKEN)
+        await self._not_taken(request, click)
         if not reason.strip():
             raise Sorry("Say why it cannot wait: everybody will read it. Nothing was changed.")
         instead = list(self._requests.ruling_of(request).terms.deciders(request.escalated))

@@ -323,7 +323,8 @@ def _each_once(*named: Sequence[str]) -> tuple[str, ...]:
 def is_stricter(ruling: Ruling, than: Ruling) -> bool:
     """Whether what was decided by `than` may not have been enough for `ruling`: more have to say yes, or others."""
     more = ruling.terms.needs > than.terms.needs or not set(than.terms.approvers) <= set(ruling.terms.approvers)
-    return not ruling.auto and (than.auto or more)
+    own = than.terms.requester_may and not ruling.terms.requester_may
+    return not ruling.auto and (than.auto or more or own)
 
 
 def explain(policy: Policy, c: Circumstances) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -94,17 +94,22 @@ class Rulings:
 
     def refuse_more(self, request: Request, total: Decimal, books: Books) -> None:
         """Raises OverBudget where the price rose within the tolerance, and over a budget whose owner was not asked."""
-        limits = {
-            one.name: one for one in self._policy.budgets if one.name not in self._requests.ruling_of(request).over
-        }
-        for held in books.held(request.id):
-            budget = limits.get(held.budget)
-            if budget is None or total <= held.amount:
-                continue
-            use = books.use(held.budget, held.period)
-            left = budget.limit - (use.reserved + use.spent - held.amount)
-            if total > left:
+        over = self._requests.ruling_of(request).over
+        for held, budget, left in self._room(request, books):
+            if budget.name not in over and total > max(left, held.amount):
                 raise OverBudget(budget, total, left)
+
+    def with_room(self, request: Request, total: Decimal, books: Books) -> set[str]:
+        """The budgets that a waiting request counts in and would not go over if it cost `total`."""
+        return {budget.name for _, budget, left in self._room(request, books) if total <= left}
+
+    def _room(self, request: Request, books: Books) -> Iterator[tuple[Reservation, Budget, Decimal]]:
+        """What a request holds of each budget, and what of that is left for it: what it holds is its own."""
+        limits = {one.name: one for one in self._policy.budgets}
+        for held in books.held(request.id):
+            if (budget := limits.get(held.budget)) is not None:
+                use = books.use(held.budget, held.period)
+                yield held, budget, budget.limit - (use.reserved + use.spent - held.amount)
 
     def is_tolerable(self, request: Request, action: Action, quote: Quote | None) -> bool:
         """Whether only the price is another than what was approved, and by no more than the settings allow."""
@@ -121,9 +126,8 @@ class Rulings:
         return not rose or not is_stricter(after, before)
 
     async def ask_for_less(self, request: Request, content: Content, by: str, without: Sequence[str]) -> Request | None:
-        """What had no known price was taken out, so that the rest has one: the rules look at it anew, and so do people.
-
-        None when the request has changed meanwhile. Raises OverBudget.
+        """So much was taken out that the rest has a known price, or fits a budget: the rules look at it anew, and so do
+        people. None when the request has changed meanwhile. Raises OverBudget.
         """
         less = self._requests.action_of(replace(request, input=content.given))
         quote = None if content.quote is None else Quote.model_validate(content.quote)
@@ -134,7 +138,10 @@ class Rulings:
             ruling, reservations = self.of(circumstances(asked, less, quote, groups), quote, books, now)
             ruling = replace(ruling, auto=False)
             detail = {"without": sorted(without), "fingerprint_left": content.fingerprint, "rule": ruling.rule}
-            told = note(asked, "asks_for_less", by=by, without=sorted(without), old=request.quote, new=content.quote)
+            fits = [one for one in self._requests.ruling_of(request).over if one not in ruling.over]
+            told = note(
+                asked, "asks_for_less", by=by, without=sorted(without), old=request.quote, new=content.quote, fits=fits
+            )
             return Asked(
                 RequestState.AWAITING,
                 Telling(Fact(by, "edited", detail), [told]),

@@ -34,9 +34,7 @@ class Attic:
     async def forget_drafts(self, before: datetime) -> bool:
         """Forms that nobody finished and nobody touched since `before`."""
         return await self._bite(
-            "DELETE FROM requests WHERE id IN"
-            " (SELECT id FROM requests WHERE state = 'draft' AND updated_at < ? LIMIT ?)",
-            as_text(before),
+            "requests", "id", "FROM requests WHERE state = 'draft' AND updated_at < ?", as_text(before)
         )
 
     async def forget_messages(self, before: datetime) -> bool:
@@ -62,28 +60,30 @@ class Attic:
     async def forget_digests(self, before: date) -> bool:
         """What became of digests of local dates before `before`, but for the last one that each channel has had."""
         return await self._bite(
-            "DELETE FROM digests_sent WHERE rowid IN (SELECT rowid FROM digests_sent AS old WHERE local_date < ?"
+            "digests_sent",
+            "rowid",
+            "FROM digests_sent AS old WHERE local_date < ?"
             " AND (state NOT IN ('sent', 'empty') OR EXISTS (SELECT 1 FROM digests_sent AS later"
             "  WHERE later.channel = old.channel AND later.local_date > old.local_date"
-            "  AND later.composed_at >= old.composed_at AND later.state IN ('sent', 'empty'))) LIMIT ?)",
+            "  AND later.composed_at >= old.composed_at AND later.state IN ('sent', 'empty')))",
             before.isoformat(),
         )
 
     async def forget_hand_overs(self, before: datetime) -> bool:
         """Approvals that were handed over and have been with their owners again since before `before`."""
-        return await self._bite(
-            "DELETE FROM delegations WHERE id IN (SELECT id FROM delegations WHERE ends_at < ? LIMIT ?)",
-            as_text(before),
-        )
+        return await self._bite("delegations", "id", "FROM delegations WHERE ends_at < ?", as_text(before))
 
     async def forget_heartbeats(self, before: datetime) -> bool:
         """Beats that have not run since `before`: this version, or these settings, no longer have them."""
-        return await self._bite(
-            "DELETE FROM beats WHERE name IN (SELECT name FROM beats WHERE at < ? LIMIT ?)", as_text(before)
-        )
+        return await self._bite("beats", "name", "FROM beats WHERE at < ?", as_text(before))
 
-    async def _bite(self, sql: str, before: str) -> bool:
-        return await self._database.write(lambda db: db.execute(sql, [before, BITE]).rowcount) == BITE
+    async def _bite(self, table: str, key: str, old: str, before: str) -> bool:
+        """Throw away the first few of what `old` finds; nobody waits for that where there is nothing."""
+        found = f"SELECT {key} {old} LIMIT ?"
+        if not await self._database.read(lambda db: db.execute(found, [before, 1]).fetchall()):
+            return False
+        gone = f"DELETE FROM {table} WHERE {key} IN ({found})"  # noqa: S608
+        return await self._database.write(lambda db: db.execute(gone, [before, BITE]).rowcount) == BITE
 
     async def _look_on(self, before: datetime) -> bool:
         """Look at the next messages; False where there are no more that are old enough."""

@@ -200,7 +200,8 @@ class Decisions:
         """A question was sent, for the thread."""
 
         async def ask(request_id: str, by: str, seen: str, values: Values) -> None:
-            await self._front.approvals.ask_back(request_id, by, forms.question_of(values), seen=seen)
+            question, click = forms.question_of(values), _name_of(body)
+            await self._front.approvals.ask_back(request_id, by, question, seen=seen, click=click)
 
         await self._sent(ack, body, ask, "Not asked")
 
@@ -247,7 +248,7 @@ class Decisions:
                 self._front.later(body, self._lists.again(body, str(below), request_id))
 
     async def _stop(self, ack: AsyncAck, body: Body, value: str) -> None:
-        await self._front.approvals.stop(value, self._front.asker(body).user)
+        await self._front.approvals.stop(value, self._front.asker(body).user, click=_name_of(body))
         await ack()
 
     async def _cancel(self, ack: AsyncAck, body: Body, value: str) -> None:

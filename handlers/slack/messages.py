@@ -689,10 +689,9 @@ def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 
 def _asks_for_less(request: Request, body: Json, approvals: str) -> Sequence[str]:
-    asks = (
-        f":heavy_minus_sign: With that, the price of what is left is known: {total(body.get('new'))}. The card in "
-        f"{place(approvals)} asks for that; nothing is decided yet."
-    )
+    fits = " and ".join(f"“{escape(str(one))}”" for one in body.get("fits") or ())
+    now = f"it fits the budget {fits}" if fits else f"the price of what is left is known: {total(body.get('new'))}"
+    asks = f":heavy_minus_sign: With that, {now}. The card in {place(approvals)} asks for that; nothing is decided yet."
     return [*_taken_out(request, body), asks]
 
 

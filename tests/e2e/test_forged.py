@@ -390,6 +390,41 @@ class TestReplays:
         await house.runs_for(minutes=5)
         assert sorted(house.bought) == ["acme.co", "acme.com"]
 
+    async def test_a_stop_that_comes_once_more_after_it_was_approved_again(
+        self, house: House, http: httpx.AsyncClient
+    ) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        action = {"type": "button", "action_id": "stop", "block_id": "stop", "value": story.id}
+        payload = payloads.message_action(house.slack, house.omar.user, story.parent, action)
+        assert await self.posts(house, http, payload) == 200
+        await house.tick()
+        await house.finn.clicks(story.card, "approve")
+        await house.tick()
+
+        with nothing_changes(house):
+            assert await self.posts(house, http, payload) == 200
+            await house.tick()
+        assert house.privately(house.omar, "#outreach") == [
+            "Slack has sent this click before, and it was taken then. Nothing was changed."
+        ]
+        await house.runs_for(minutes=5)
+        assert house.bought == ["acme.com"]
+
+    async def test_a_question_once_more(self, house: House, http: httpx.AsyncClient) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.clicks(story.card, "ask")
+        modal = await house.omar.sees_modal("question")
+        await house.omar.fills(modal, question="What for?")
+        await house.omar.submits(modal)
+        await house.tick()
+
+        with nothing_changes(house):
+            await house.replays()
+            await house.tick()
+        assert sum("What for?" in line for line in story.thread) == 1
+
     async def test_the_word_for_another_attempt_once_more(self, house: House, http: httpx.AsyncClient) -> None:
         """The second attempt is unclear as well, and nobody has said a word about it."""
         house.mailin.faults.add(Operation.BUY, Fault.cut_before(), times=2)

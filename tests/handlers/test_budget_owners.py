@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 from handlers.approvals import NotAllowed
 from handlers.policy import Budget, Conditions, Rule
 from tests.handlers.stage import BEA, DORA, FINANCE, GUS, OLGA, OMAR
-from tests.handlers.test_money_core import Core, S, policy, refused, terms
+from tests.handlers.test_money_core import Buy, Core, S, dollars, policy, refused, terms
 
 BOARD, OWNERS = "S0BOARD", "S0OWNERS"
 
@@ -126,23 +127,60 @@ async def test_a_budget_that_has_room_by_now_needs_no_owner_any_more(core: Core)
 
 
 async def test_what_is_asked_while_others_are_ruled_anew_does_not_overshoot(core: Core) -> None:
-    """A budget is new: whatever comes in between two looks counts, and is counted."""
+    """A budget is new: of two that count in it for the first time, one sees the other."""
     core.opens(policy(budgets=()))
     first = await core.asked("cup")
     core.opens(policy(budgets=(owned("shop", "15", GUS),)))
-    look, asked = core.store.look, list[str]()
+    review = await core.reviewed(BEA, Buy(things=["hat"]))
 
-    async def slowly(question: object) -> object:
-        looked = await look(question)  # type: ignore[arg-type]
-        if not asked:
-            asked.append((await core.asked("hat", by=BEA)).id)
-        return looked
+    _, second = await asyncio.gather(core.waiting.rule_anew(), core.submitted(review.draft))
 
-    core.store.look = slowly  # type: ignore[method-assign,assignment]
-    await core.waiting.rule_anew()
-    core.store.look = look  # type: ignore[method-assign]
-    second = await core.asked("hat", by=BEA) if not asked else await core.store.requests.get(asked[0])
-
-    assert second is not None
     both = [core.requests.ruling_of(await core.now(one)).over for one in (first, second)]
     assert sorted(both) == [(), ("shop",)]
+    assert await core.money("shop") == dollars("20", "0")
+
+
+# Less money.
+
+
+async def test_what_fits_the_budget_again_is_for_the_rules_alone(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "20", GUS),)))
+    request = await core.asked("cup", "hat", "bag")
+    left = await core.says(request, OMAR, without=["bag"])
+
+    assert left.state is S.AWAITING
+    assert core.requests.ruling_of(left).over == ()
+    assert await core.money("shop") == dollars("20", "0")
+    assert (await core.told(request))[-1]["fits"] == ["shop"]
+    assert (await core.last(request))[:2] == (OMAR, "edited")
+    await refused(core.says(request, GUS), NotAllowed)
+    assert (await core.says(request, OMAR)).state is S.APPROVED
+
+
+async def test_what_is_still_too_much_stays_with_the_owner(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "19", GUS),)))
+    request = await core.asked("cup", "hat", "bag")
+
+    assert (await core.says(request, OMAR, without=["bag"])).state is S.AWAITING
+    assert core.requests.ruling_of(await core.now(request)).over == ("shop",)
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_an_owner_whose_yes_is_enough_takes_something_out_with_it(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "20", OLGA),)))
+    request = await core.asked("cup", "hat", "bag")
+
+    assert (await core.says(request, OLGA, without=["bag"])).state is S.APPROVED
+    assert await core.money("shop") == dollars("20", "0")
+
+
+async def test_what_others_hold_of_the_budget_is_not_room(core: Core) -> None:
+    core.opens(policy(budgets=(owned("shop", "20", GUS),)))
+    await core.asked("coat")
+    request = await core.asked("cup", "hat", by=BEA)
+
+    assert (await core.says(request, OMAR, without=["hat"])).state is S.AWAITING
+    assert core.requests.ruling_of(await core.now(request)).over == ()
+    request = await core.asked("car", "pin", by=BEA)
+    assert (await core.says(request, OMAR, without=["pin"])).state is S.AWAITING
+    assert core.requests.ruling_of(await core.now(request)).over == ("shop",)
