@@ -104,12 +104,19 @@ class Approvals:
             parts = ruling.parts(request.escalated)
             people = [people_in(part.named, roll.groups) for part in parts]
 
+            vote = Vote(request.id, by, verdict, request.fingerprint, now, reason, principal)
+            own = self._instead([vote], request, roll, books)
+            owned = [
+                own & able for part, able in zip(parts, people, strict=True) if part.budget and principal not in able
+            ]
+
             def lacks(votes: Sequence[Vote]) -> list[Part]:
-                return missing(parts, people, {one.principal for one in votes})
+                instead = self._instead(votes, request, roll, books)
+                return missing(parts, people, {one.principal for one in votes}, instead)
 
             if content is not None and content.total is not None:
                 # To what is left nobody else has said yes so far.
-                owners = {part.budget for part in missing(parts, people, {principal})}
+                owners = {part.budget for part in lacks([vote])}
                 if self._total_of(request) is None or owners & self._rulings.with_room(request, content.total, books):
                     raise _RulesAnew(request, content)
 
@@ -117,8 +124,8 @@ class Approvals:
                 principal,
                 lambda votes: not lacks(votes),
                 lambda voted, votes: _told(
-                    voted, Vote(request.id, by, verdict, request.fingerprint, now, reason, principal), len(votes),
-                    ruling, lacks=lacks(votes), without=without, click=click, void=void,
+                    voted, vote, len(votes), ruling, lacks=lacks(votes), without=without, click=click, void=void,
+                    also_for=sorted(frozenset[str]().union(*owned)) if verdict is Verdict.APPROVE else (),
                 ),
                 stop_until=now + undo if undo else None,
                 content=content,
@@ -127,9 +134,8 @@ class Approvals:
 
         decided: Request | None = None
         if len(seen) >= SEEN:
-            vote = Vote(request_id, by, verdict, seen, now, reason)
             try:
-                decided = await self._cast(vote, judging)
+                decided = await self._cast(Vote(request_id, by, verdict, seen, now, reason), judging)
             except _RulesAnew as less:
                 # Other rules and budgets may be about what is left, so this is no decision yet.
                 decided = await self._rulings.ask_for_less(less.request, less.content, by, sorted(without))
@@ -237,7 +243,8 @@ class Approvals:
         yes = [one for one in cast if one.verdict is Verdict.APPROVE and one not in void]
         parts = ruling.parts(request.escalated)
         people = {part.named: people_in(part.named, roll.groups) for part in parts}
-        lacks = missing(parts, [people[part.named] for part in parts], {one.principal for one in yes})
+        instead = self._instead(yes, request, roll, books)
+        lacks = missing(parts, [people[part.named] for part in parts], {one.principal for one in yes}, instead)
         if not lacks:
             yes, lacks = [], list(parts)  # the rules ask for fewer than before: one says it once more, and that decides
         handed = books.handed_to(by, self._clock.now())
@@ -255,6 +262,12 @@ class Approvals:
             raise NotAllowed(right.sentence)
         return right
 
+    def _instead(self, votes: Sequence[Vote], request: Request, roll: Roll, books: Books) -> frozenset[str]:
+        """In whose place those decide who have said yes, besides their own right."""
+        now = self._clock.now()
+        handed = {one.principal for vote in votes for one in books.handed_to(vote.voter, now)}
+        return roll.active(handed) - {request.requester}
+
     def _void(self, request: Request, ruling: Ruling, roll: Roll, books: Books) -> list[Vote]:
         """The votes on it that no longer count, because of who may decide it now."""
         votes = books.votes(request.id, request.fingerprint)
@@ -266,8 +279,9 @@ class Approvals:
         """Every person and group on whom it depends whether `by` may decide, and whose votes count."""
         named = self._requests.ruling_of(request).terms.deciders(request.escalated)
         votes = books.votes(request.id, request.fingerprint)
-        handed = books.handed_to(by, self._clock.now())
-        people = {by, *(one.principal for one in handed), *(who for one in votes for who in (one.voter, one.principal))}
+        now = self._clock.now()
+        handed = {one.principal for who in {by, *(one.voter for one in votes)} for one in books.handed_to(who, now)}
+        people = {by, *handed, *(who for one in votes for who in (one.voter, one.principal))}
         return {*filter(is_group, named), *people} - {""}
 
     async def _asked(self, named: Collection[str]) -> Roll:
@@ -488,10 +502,12 @@ def _told(
     without: Collection[str],
     click: str,
     void: Collection[Vote],
+    also_for: Collection[str],
 ) -> Telling:
     """What a vote that counts leaves in the audit and in the thread. `request` is as it is after the vote.
 
-    `lacks` is what it is not enough for; `void` are those before it that no longer count.
+    `lacks` is what it is not enough for; `void` are those before it that no longer count. `also_for` own a budget that
+    it goes over, and the voter decides in their place.
     """
     said = "approved" if vote.verdict is Verdict.APPROVE else "denied"
     detail: dict[str, Any] = {
@@ -500,11 +516,11 @@ def _told(
         **({"lacks": [_lacking(one) for one in lacks]} if lacks and ruling.terms.owners else {}),
         **({"void": [one.voter for one in void]} if void else {}),
         **({"for": vote.principal} if vote.principal != vote.voter else {}),
+        **({"also_for": list(also_for)} if also_for else {}),
         **({"without": sorted(without), "fingerprint_left": request.fingerprint} if without else {}),
     }  # fmt: skip
-    told = {
-        key: detail[key] for key in ("reason", "given", "needs", "lacks", "for", "without", "void") if key in detail
-    }
+    tells = ("reason", "given", "needs", "lacks", "for", "also_for", "without", "void")
+    told = {key: detail[key] for key in tells if key in detail}
     is_open = request.state is RequestState.AWAITING
     until: dict[str, Any] = {} if request.stop_until is None else {"stop_until": request.stop_until.isoformat()}
     fact = "approved_by_one" if is_open else said

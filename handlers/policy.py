@@ -518,12 +518,22 @@ def void_votes(
     ]
 
 
-def missing(parts: Sequence[Part], people: Sequence[frozenset[str]], said_yes: Collection[str]) -> list[Part]:
+def missing(
+    parts: Sequence[Part],
+    people: Sequence[frozenset[str]],
+    said_yes: Collection[str],
+    instead: Collection[str] = (),
+) -> list[Part]:
     """The parts that are not met yet, each with how many more it needs. `people` are those of each part, as of now.
 
-    `said_yes` are those whose right was used for a yes.
+    `said_yes` are those whose right was used for a yes. `instead` are those in whose place they decide besides: where
+    these own a budget, that yes is one for the budget as well. Of a rule's own people everybody counts once.
     """
-    lacks = [one.needs - len(able.intersection(said_yes)) for one, able in zip(parts, people, strict=True)]
+    yes = frozenset(said_yes)
+    lacks = [
+        one.needs - len(able & (yes.union(instead) if one.budget else yes))
+        for one, able in zip(parts, people, strict=True)
+    ]
     return [replace(one, needs=more) for one, more in zip(parts, lacks, strict=True) if more > 0]
 
 

@@ -160,7 +160,9 @@ class Settling:
         fingerprint = self._requests.action_of(request).fingerprint(request.account, self._requests.quote_of(request))
         fact = Fact(by, "settled", {"answer": "again", "evidence": evidence, "attempt": request.attempt + 1})
         needs, parts = ruling.terms.needs, ruling.parts(request.escalated)
-        if missing(parts, [people_in(one.named, roll.groups) for one in parts], [right]):
+        handed = await self._store.look(lambda books: books.handed_to(by, now))
+        instead = roll.active(one.principal for one in handed) - {request.requester}
+        if missing(parts, [people_in(one.named, roll.groups) for one in parts], [right], instead):
             # One word is not enough for this money: all of them decide once more.
             again = await self._store.runs.ask_again(
                 request,

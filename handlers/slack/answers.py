@@ -15,7 +15,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from handlers.requests import Sorry
-from handlers.slack import forms
+from handlers.slack import entered, windows
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import answer_lines
 from handlers.slack.tables import chart_block, chart_lines, table_block, table_lines
@@ -70,7 +70,7 @@ class Answers:
         if action.effect is Effect.REVEAL:
             await self._front.drafts.may_reveal(draft.requester, action, account.name)
             begun = await self._front.drafts.begin_reveal(draft, action, account.name, str(body["view"]["id"]))
-        await ack(response_action="update", view=forms.checking(type(action), "Asking the provider …"))
+        await ack(response_action="update", view=windows.checking(type(action), "Asking the provider …"))
         if begun is None:
             self._front.later(body, self._answer_in_view(body, action, account), asks_provider=True)
         else:
@@ -95,9 +95,9 @@ class Answers:
         try:
             told = await self._answer(body, action, account)
             # What is asked next out of this window is told where the command was typed that opened it.
-            view = forms.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
+            view = windows.answer(action, told.simple) | {"private_metadata": await self._place_of(body)}
         except Sorry as sorry:
-            view = forms.notice(action.title, sorry.sentence)
+            view = windows.notice(action.title, sorry.sentence)
         await self._front.client.views_update(view_id=body["view"]["id"], view=view)
 
     # Showing a credential.
@@ -107,13 +107,13 @@ class Answers:
         drafts, is_revealed = self._front.drafts, False
         try:
             revealed = await action.reveal(account.client)
-            view = forms.answer(action, secret_blocks(revealed))
+            view = windows.answer(action, secret_blocks(revealed))
             await drafts.note_revealed(begun.requester, action, account.name, request_id=begun.id)
             said, is_revealed = revealed.summary, True
         except Exception as error:
             said = self._why_not_revealed(error, action, account)
             await drafts.note_not_revealed(begun, said)
-            view = forms.notice(action.title, said)
+            view = windows.notice(action.title, said)
         try:
             await self._front.client.views_update(view_id=begun.view_id, view=view)
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
@@ -140,7 +140,7 @@ class Answers:
         kind = self._front.catalogue.any_variant(begun.command)
         said = f"{_STOPPED} {_SEE_TO_IT} Then type the command again."
         try:
-            view = forms.notice(kind.title if kind else "Postroom", said)
+            view = windows.notice(kind.title if kind else "Postroom", said)
             await self._front.client.views_update(view_id=begun.view_id, view=view)
         except SlackApiError as error:
             log.info("window_closed", why=slack_error(error))
@@ -151,7 +151,7 @@ class Answers:
         view = body["view"]
         if view.get("callback_id") != "form":
             return str(view.get("private_metadata") or "")
-        draft = await self._front.drafts.own(forms.draft_of(view), self._front.asker(body).user)
+        draft = await self._front.drafts.own(entered.draft_of(view), self._front.asker(body).user)
         return draft.channel
 
     async def _answer(self, body: Body, action: Action, account: Account) -> _Answer:
@@ -300,7 +300,7 @@ def _take(pick: Pick, account: Account) -> sb.Element:
 
 def _ask_otherwise(action: Action, account: Account) -> list[sb.Element]:
     value = _asking(action, account)
-    if not forms.fields_of(type(action)) or len(value) > LONGEST_VALUE:
+    if not entered.fields_of(type(action)) or len(value) > LONGEST_VALUE:
         return []
     return [sb.Button(plain("Change the filter", 75), action_id="again", value=value)]
 

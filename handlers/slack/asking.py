@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from handlers.drafts import Review
 from handlers.policy import Ruling
 from handlers.requests import SEEN, Sorry
-from handlers.slack import forms
+from handlers.slack import entered, forms, windows
 from handlers.slack.answers import Answers
 from handlers.slack.channels import NOT_YOURS, why_not
 from handlers.slack.files import Files, NotRead
@@ -52,19 +52,19 @@ class Asking:
         view = body["view"]
         try:
             asker = self._front.asker(body)
-            draft = await self._front.drafts.own(forms.draft_of(view), asker.user)
+            draft = await self._front.drafts.own(entered.draft_of(view), asker.user)
             variants, accounts = self._variants(draft.command), self._front.accounts_for(draft.command)
-            aside = forms.aside_of(view)
-            sent = forms.read(variants, accounts, _values(view), before=draft.input, aside=aside)
-            kind = sent.kind if isinstance(sent, forms.Unread) else type(sent.action)
+            aside = entered.aside_of(view)
+            sent = entered.read(variants, accounts, _values(view), before=draft.input, aside=aside)
+            kind = sent.kind if isinstance(sent, entered.Unread) else type(sent.action)
             draft = await self._placed(draft, kind, _values(view))
-            if isinstance(sent, forms.Unread):
+            if isinstance(sent, entered.Unread):
                 # On disk as it was sent, before Slack is answered: from now on it counts as being checked.
                 kept = await self._front.drafts.fill_unread(
                     draft, sent.kind, sent.stored(), account=sent.account, reason=sent.reason, view_id=str(view["id"])
                 )
                 check = self._check(kept, sent)
-                says = forms.checking(sent.kind, _READING)
+                says = windows.checking(sent.kind, _READING)
             elif sent.action.effect in (Effect.READ, Effect.REVEAL):
                 account = self._front.requests.account_named(sent.account)
                 await self._answers.in_form(ack, body, draft, sent.action, account)
@@ -74,11 +74,11 @@ class Asking:
                     draft, sent.action, account=sent.account, reason=sent.reason, view_id=str(view["id"])
                 )
                 check = self._check(kept)
-                says = forms.checking(type(sent.action), _waiting_for(sent.action))
-        except forms.FormError as error:
+                says = windows.checking(type(sent.action), _waiting_for(sent.action))
+        except entered.FormError as error:
             await ack(response_action="errors", errors=_placed(error.errors, view))
         except Sorry as sorry:
-            await ack(response_action="update", view=forms.notice("Postroom", sorry))
+            await ack(response_action="update", view=windows.notice("Postroom", sorry))
         else:
             await ack(response_action="update", view=says)
             self._front.later(body, check, asks_provider=True)
@@ -87,30 +87,30 @@ class Asking:
         """The draft with the channel that was chosen, where its form asks for one. Raises FormError, and Sorry."""
         if _channel_in(draft, kind) is None:
             return draft
-        channel = forms.channel_of(values)
+        channel = entered.channel_of(values)
         if why := await why_not(self._front.client, channel, draft.requester, outside=NOT_YOURS):
-            raise forms.FormError({"channel": why})
+            raise entered.FormError({"channel": why})
         return await self._front.drafts.place(draft, channel)
 
     # What takes longer to read than Slack waits for an answer.
 
-    def _unread(self, draft: Request) -> forms.Unread | None:
+    def _unread(self, draft: Request) -> entered.Unread | None:
         """What is still to be read of a draft; None where all is."""
         kind = self._front.catalogue.action(draft.command, draft.provider)
-        return forms.Unread.of(kind, draft.input, account=draft.account, reason=draft.reason) if kind else None
+        return entered.Unread.of(kind, draft.input, account=draft.account, reason=draft.reason) if kind else None
 
-    async def _read(self, draft: Request, sent: forms.Unread) -> tuple[Request, Action | None]:
+    async def _read(self, draft: Request, sent: entered.Unread) -> tuple[Request, Action | None]:
         """The draft, and the action that it asks for; None where there are mistakes, and the form shows them."""
         try:
             lines = await self._files.lines(sent.files) if sent.files else {}
-            action = await asyncio.to_thread(forms.judged, sent.kind, sent.typed, lines)
-        except forms.FormError as error:
+            action = await asyncio.to_thread(entered.judged, sent.kind, sent.typed, lines)
+        except entered.FormError as error:
             useless = error.useless if isinstance(error, NotRead) else ()
             kept = await self._front.drafts.refill(draft, sent.without_files(useless).stored())
             if kept is None:
                 return draft, None
             with contextlib.suppress(Sorry):
-                problem = forms.labelled(sent.kind, error.errors)
+                problem = entered.labelled(sent.kind, error.errors)
                 await self._show(kept, sent.kind.title, self._form_of(kept, problem))
             return kept, None
         read = await self._front.drafts.fill_read(draft, action)
@@ -118,7 +118,7 @@ class Asking:
             return draft, None
         with contextlib.suppress(SlackApiError):  # the window may be closed; then it is offered to go on
             await self._front.client.views_update(
-                view_id=draft.view_id, view=forms.checking(sent.kind, _waiting_for(action))
+                view_id=draft.view_id, view=windows.checking(sent.kind, _waiting_for(action))
             )
         return read, action
 
@@ -129,14 +129,14 @@ class Asking:
         """
         asker = self._front.asker(body)
         view = body["view"]
-        draft = await self._front.drafts.own(forms.draft_of(view), asker.user)
+        draft = await self._front.drafts.own(entered.draft_of(view), asker.user)
         accounts = self._front.accounts_for(draft.command)
-        chosen = next((one for one in accounts if one.name == forms.account_of(accounts, _values(view))), None)
+        chosen = next((one for one in accounts if one.name == entered.account_of(accounts, _values(view))), None)
         action = self._front.catalogue.action(draft.command, chosen.provider) if chosen else None
         await ack()
         if chosen is None or action is None:
             return
-        values, aside = _values(view), forms.aside_of(view)
+        values, aside = _values(view), entered.aside_of(view)
         kept, lost = forms.set_aside(self._variants(draft.command), action, values, aside)
         not_kept = f"This form does not ask for: {', '.join(lost)}. What was there is not kept." if lost else ""
         drawn = forms.form(
@@ -145,7 +145,7 @@ class Asking:
             accounts,
             values=forms.brought_back(action, values, aside, before=draft.input),
             account=chosen.name,
-            reason=forms.typed_reason(values) or str(aside.get("reason", "")),
+            reason=entered.typed_reason(values) or str(aside.get("reason", "")),
             problem=not_kept,
             accounts_differ=True,
             aside=kept,
@@ -165,7 +165,7 @@ class Asking:
 
     # The check.
 
-    async def _check(self, draft: Request, sent: forms.Unread | None = None) -> None:
+    async def _check(self, draft: Request, sent: entered.Unread | None = None) -> None:
         """What the provider says of a draft; of what was `sent` and is not read yet, that first."""
         try:
             action: Action | None = None
@@ -188,14 +188,14 @@ class Asking:
                 await self._ask_at_once(review)
                 return
         except Sorry as sorry:
-            await self._front.client.views_update(view_id=draft.view_id, view=forms.notice("Postroom", sorry))
+            await self._front.client.views_update(view_id=draft.view_id, view=windows.notice("Postroom", sorry))
             return
         await self._show_review(review)
 
     async def _ask_at_once(self, review: Review) -> None:
         """What costs nothing and waits for nobody needs no second look: it was asked for by sending the form."""
         await self._front.drafts.submit_checked(review.draft)
-        view = forms.notice(review.action.title, "It is being done. The thread in the channel tells how it goes.")
+        view = windows.notice(review.action.title, "It is being done. The thread in the channel tells how it goes.")
         with contextlib.suppress(SlackApiError):  # the window may be closed; the thread says it anyway
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
 
@@ -216,7 +216,7 @@ class Asking:
         with contextlib.suppress(Sorry):  # confirmed meanwhile, in a review shown before: all is well
             await self._show(review.draft, review.action.headline(), view)
 
-    async def _show(self, draft: Request, what: str, view: forms.View) -> None:
+    async def _show(self, draft: Request, what: str, view: windows.View) -> None:
         """What came of the check, in the window that waits for it. Raises Sorry if it was sent meanwhile."""
         try:
             await self._front.client.views_update(view_id=draft.view_id, view=view)
@@ -234,9 +234,9 @@ class Asking:
         blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
         await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
 
-    async def _review_view(self, review: Review) -> forms.View:
+    async def _review_view(self, review: Review) -> windows.View:
         asked = review.asked
-        return forms.review(
+        return windows.review(
             review.action,
             review.draft.id,
             seen=review.draft.fingerprint[:SEEN],
@@ -250,11 +250,11 @@ class Asking:
             channel=review.draft.channel if review.draft.chooses_channel else "",
         )
 
-    def _form_again(self, review: Review) -> forms.View:
+    def _form_again(self, review: Review) -> windows.View:
         problem = " ".join([*review.problems.values(), review.cure]).strip()
         return self._form_of(review.draft, review.sorry or problem, review.action)
 
-    def _form_of(self, draft: Request, problem: str | Sorry = "", action: Action | None = None) -> forms.View:
+    def _form_of(self, draft: Request, problem: str | Sorry = "", action: Action | None = None) -> windows.View:
         """The form of a draft as it was sent last. Raises Sorry. `action` is what it asks for, if that is known."""
         kind: type[Action]
         aside: Mapping[str, Any] = {}
@@ -291,13 +291,13 @@ class Asking:
         else:
             await ack(response_action="clear")
 
-    async def _refused(self, body: Body, draft_id: str, seen: str, sorry: Sorry) -> forms.View:
+    async def _refused(self, body: Body, draft_id: str, seen: str, sorry: Sorry) -> windows.View:
         """Why it was not asked, above the form with everything that was typed, as long as it can still be sent."""
         with contextlib.suppress(Sorry):
             draft = await self._own(body, draft_id)
             if len(seen) >= SEEN and draft.fingerprint.startswith(seen):
                 return self._form_of(draft, sorry)
-        return forms.notice("Postroom", sorry)
+        return windows.notice("Postroom", sorry)
 
     async def edit(self, ack: AsyncAck, body: Body, value: str) -> None:
         """Back from the review to the form, with everything that was typed."""

@@ -12,7 +12,7 @@ import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.requests import Asker, Sorry
-from handlers.slack import forms
+from handlers.slack import entered, forms, windows
 from handlers.slack.answers import Answers, chosen_in
 from handlers.slack.channels import asked_in, usual
 from handlers.slack.front import EXPIRED, Body, Front
@@ -100,8 +100,8 @@ class Commands:
                 await ack(text=f"{escape(unused)} Nothing was asked.")
                 return
             try:
-                asked = forms.from_words(action, words)
-            except forms.FormError as error:
+                asked = entered.from_words(action, words)
+            except entered.FormError as error:
                 if words:
                     problems = " ".join(error.errors.values())
                     await ack(text=f"{escape(problems)}\nUsage: {code(f'/{command} {action.usage()}')}")
@@ -159,7 +159,7 @@ class Commands:
         words: Sequence[str] = (),
         values: Mapping[str, Any] | None = None,
         problem: str = "",
-    ) -> forms.View:
+    ) -> windows.View:
         """A form of `action` with a draft of its own, filled in with `words` or `values`.
 
         Where the asker comes from no channel and there will be a thread, the form asks where that is to be.
@@ -180,7 +180,7 @@ class Commands:
 
     async def _open_picker(self, body: Body, noun: str, asker: Asker) -> None:
         actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
-        view = forms.picker(noun, [action for action in actions if action], asker.channel)
+        view = windows.picker(noun, [action for action in actions if action], asker.channel)
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
     async def catalogue(self, ack: AsyncAck, body: Body, value: str) -> None:
@@ -221,10 +221,10 @@ class Commands:
         name, _, field = rest.partition("\n")
         account = self._front.requests.account_named(name)
         action = self._front.catalogue.action(command, account.provider)
-        if action is None or field not in dict(forms.fields_of(action)):
+        if action is None or field not in dict(entered.fields_of(action)):
             raise Sorry(EXPIRED)
         chosen = chosen_in(body)
-        if len("\n".join(chosen)) > forms.LONGEST_TEXT:
+        if len("\n".join(chosen)) > entered.LONGEST_TEXT:
             raise Sorry(f"These are {len(chosen)}, more than fit into one form. Nothing was asked: choose fewer.")
         nothing = "" if chosen else "Nothing was chosen in the list, so write here what you want."
         await self._open_filled(ack, body, action, account, {field: list(chosen)}, problem=nothing)
@@ -340,9 +340,9 @@ class Commands:
                 continue
             if len(variants) > 1:
                 lines.append(f"At {escape(self._front.catalogue.titles.get(provider, provider))}:")
-            for name, field in forms.fields_of(action):
+            for name, field in entered.fields_of(action):
                 about = f": {escape(field.description)}" if field.description else ""
-                lines.append(f"• *{escape(forms.label_of(name, field))}*{about}")
+                lines.append(f"• *{escape(entered.label_of(name, field))}*{about}")
             if action.effect.needs_decision:
                 lines.append("It waits for somebody else's yes.")
         return lines

@@ -10,7 +10,7 @@ from typing import Any
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.requests import SEEN, NotAllowed, Sorry
-from handlers.slack import forms
+from handlers.slack import entered, windows
 from handlers.slack.answers import Answers
 from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
@@ -146,11 +146,11 @@ class Decisions:
 
     async def _ask_why_not(self, ack: AsyncAck, body: Body, value: str) -> None:
         request, seen = await self._deciding(body, value)
-        await self._opens(ack, body, forms.deny(request.id, seen, self._front.messages.headline(request)))
+        await self._opens(ack, body, windows.deny(request.id, seen, self._front.messages.headline(request)))
 
     async def _ask_back(self, ack: AsyncAck, body: Body, value: str) -> None:
         request, seen = await self._deciding(body, value)
-        await self._opens(ack, body, forms.question(request.id, seen, self._front.messages.headline(request)))
+        await self._opens(ack, body, windows.question(request.id, seen, self._front.messages.headline(request)))
 
     async def _choose(self, ack: AsyncAck, body: Body, value: str) -> None:
         request, seen = await self._deciding(body, value, says_yes=True)
@@ -158,20 +158,20 @@ class Decisions:
         if action.divisible() is None:
             raise Sorry("This request cannot be taken apart. Nothing was changed.")
         quote = self._front.requests.quote_of(request)
-        await self._opens(ack, body, forms.choose_items(request.id, seen, action, quote))
+        await self._opens(ack, body, windows.choose_items(request.id, seen, action, quote))
 
     async def _run_now(self, ack: AsyncAck, body: Body, value: str) -> None:
         request_id, _, seen = value.partition(":")
         request = await self._front.approvals.breaking_glass(request_id, self._front.asker(body).user, seen=seen)
         headline = self._front.messages.headline(request)
-        await self._opens(ack, body, forms.run_now(request.id, seen, headline, total(request.quote)))
+        await self._opens(ack, body, windows.run_now(request.id, seen, headline, total(request.quote)))
 
     async def _deciding(self, body: Body, value: str, *, says_yes: bool = False) -> tuple[Request, str]:
         request_id, _, seen = value.partition(":")
         by = self._front.asker(body).user
         return await self._front.approvals.deciding(request_id, by, seen=seen, says_yes=says_yes), seen
 
-    async def _opens(self, ack: AsyncAck, body: Body, view: forms.View) -> None:
+    async def _opens(self, ack: AsyncAck, body: Body, view: windows.View) -> None:
         await ack()
 
         client = self._front.client
@@ -190,7 +190,7 @@ class Decisions:
         """The reason for a denial was sent."""
 
         async def deny(request_id: str, by: str, seen: str, values: Values) -> None:
-            reason = forms.reason_of(values)
+            reason = windows.reason_of(values)
             click = _name_of(body)
             await self._front.approvals.decide(request_id, by, Verdict.DENY, seen=seen, reason=reason, click=click)
 
@@ -200,7 +200,7 @@ class Decisions:
         """A question was sent, for the thread."""
 
         async def ask(request_id: str, by: str, seen: str, values: Values) -> None:
-            question, click = forms.question_of(values), _name_of(body)
+            question, click = windows.question_of(values), _name_of(body)
             await self._front.approvals.ask_back(request_id, by, question, seen=seen, click=click)
 
         await self._sent(ack, body, ask, "Not asked")
@@ -212,7 +212,7 @@ class Decisions:
             # What is numbered here is what the fingerprint is of; of anything else, none is taken.
             request = await self._front.approvals.deciding(request_id, by, seen=seen)
             subjects = self._front.requests.action_of(request).subjects()
-            chosen = forms.chosen_items(values, len(subjects))
+            chosen = windows.chosen_items(values, len(subjects))
             out = [name for number, name in enumerate(subjects) if number not in chosen]
             click = _name_of(body)
             await self._front.approvals.decide(request_id, by, Verdict.APPROVE, seen=seen, without=out, click=click)
@@ -223,7 +223,7 @@ class Decisions:
         """The reason was sent why it cannot wait for its approval."""
 
         async def run(request_id: str, by: str, seen: str, values: Values) -> None:
-            reason, click = forms.urgency_of(values), _name_of(body)
+            reason, click = windows.urgency_of(values), _name_of(body)
             await self._front.approvals.break_glass(request_id, by, reason, seen=seen, click=click)
 
         await self._sent(ack, body, run, "Not run")
@@ -236,12 +236,12 @@ class Decisions:
         try:
             by = self._front.asker(body).user
             await work(request_id, by, seen, values if isinstance(values, dict) else {})
-        except forms.FormError as error:
+        except entered.FormError as error:
             await ack(response_action="errors", errors=error.errors)
         except Sorry as sorry:
             await self._refused(body, str(view.get("callback_id") or ""), request_id, sorry)
             sentence = await self._front.named(sorry)
-            await ack(response_action="update", view=forms.notice(not_done, sentence))
+            await ack(response_action="update", view=windows.notice(not_done, sentence))
         else:
             await ack()
             if below := view.get("previous_view_id"):

@@ -24,7 +24,7 @@ from handlers.digest import Digest, Digests, Section, shares_of
 from handlers.listings import Filter, Scope, Status
 from handlers.questions import Spent
 from handlers.requests import Asker, Sorry
-from handlers.slack import forms
+from handlers.slack import entered, windows
 from handlers.slack.channels import why_not
 from handlers.slack.delivery import MAYBE_DONE, METADATA, TOO_RICH, find_posted
 from handlers.slack.front import Body, Front, slack_error
@@ -470,12 +470,12 @@ class DigestCommands:
         try:
             asker = self._front.asker(body)
             said = await self._take(values if isinstance(values, dict) else {}, asker)
-        except forms.FormError as error:
+        except entered.FormError as error:
             await ack(response_action="errors", errors=error.errors)
         except Sorry as sorry:
-            await ack(response_action="update", view=forms.notice("Digest", sorry.sentence))
+            await ack(response_action="update", view=windows.notice("Digest", sorry.sentence))
         else:
-            await ack(response_action="update", view=forms.notice("Digest", said))
+            await ack(response_action="update", view=windows.notice("Digest", said))
 
     async def _take(self, values: Mapping[str, Any], asker: Asker) -> str:
         setup, is_off = read_setup(values, asker.user, self._digests.now())
@@ -491,20 +491,20 @@ class DigestCommands:
         """Raises FormError for whoever is not in the channel, and where Postroom is not in it."""
         outside = "You are not in this channel: its members decide about this."
         if why := await why_not(self._front.client, channel, user, outside=outside):
-            raise forms.FormError({"channel": why})
+            raise entered.FormError({"channel": why})
 
 
-def setup_form(setup: Setup | None, channel: str, zone: str) -> forms.View:
+def setup_form(setup: Setup | None, channel: str, zone: str) -> windows.View:
     """The window in which a channel's digest is set up, filled in as it is now."""
     days = DEFAULT_DAYS if setup is None else setup.weekdays
     sections = DEFAULT_SECTIONS if setup is None else setup.sections
     more = [] if setup is None or not setup.when_empty else ["when_empty"]
     here = channel if channel[:1] in "CG" else None
     channels = sb.ConversationSelectMenu(
-        action_id=forms.VALUE, initial_conversation=here, filter=sb.ConversationFilter(include=["public", "private"])
+        action_id=entered.VALUE, initial_conversation=here, filter=sb.ConversationFilter(include=["public", "private"])
     )
-    at = sb.TimePicker(action_id=forms.VALUE, initial_time=f"{DEFAULT_TIME if setup is None else setup.at:%H:%M}")
-    where = sb.PlainTextInput(action_id=forms.VALUE, initial_value=zone, max_length=64)
+    at = sb.TimePicker(action_id=entered.VALUE, initial_time=f"{DEFAULT_TIME if setup is None else setup.at:%H:%M}")
+    where = sb.PlainTextInput(action_id=entered.VALUE, initial_value=zone, max_length=64)
     others = [("when_empty", "On days with nothing to tell as well"), ("off", "No digest any more: turn it off")]
     blocks: list[sb.Block] = [
         _input("channel", "Channel", channels, hint="Those who are in it read it, and may change this."),
@@ -536,7 +536,7 @@ def _boxes(
         for value, name in choices
     ]
     initial = [option for option in options if option.value in chosen]
-    return sb.CheckboxGroup(action_id=forms.VALUE, options=options, initial_options=initial or None)
+    return sb.CheckboxGroup(action_id=entered.VALUE, options=options, initial_options=initial or None)
 
 
 def read_setup(values: Mapping[str, Any], by: str, now: datetime) -> tuple[Setup, bool]:
@@ -564,7 +564,7 @@ def read_setup(values: Mapping[str, Any], by: str, now: datetime) -> tuple[Setup
         errors = {}
         days, sections, said, zone = ["0"], [Section.DECISIONS.value], "09:00", "UTC"
     if errors:
-        raise forms.FormError(errors)
+        raise entered.FormError(errors)
     setup = Setup(
         str(channel), time.fromisoformat(str(said)), zone, frozenset(map(int, days)), tuple(sections),
         when_empty="when_empty" in more, set_by=by, set_at=now,
@@ -589,7 +589,7 @@ def known_zone(said: str) -> str:
 
 def _value(values: Mapping[str, Any], name: str, key: str) -> Any:
     block = values.get(name)
-    state = block.get(forms.VALUE) if isinstance(block, dict) else None
+    state = block.get(entered.VALUE) if isinstance(block, dict) else None
     return state.get(key) if isinstance(state, dict) else None
 
 

@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
-from handlers.slack.forms import Attached, FormError, file_block
+from handlers.slack.entered import Attached, FormError, file_block
 from handlers.slack.front import slack_error
 from providers.files import Wanted, lines_of, too_big
 from providers.xlsx import Unreadable

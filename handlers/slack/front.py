@@ -21,8 +21,8 @@ from handlers.listings import Listings
 from handlers.questions import Questions
 from handlers.requests import Asker, Requests, Sorry
 from handlers.settling import Settling
-from handlers.slack.forms import notice
 from handlers.slack.messages import Messages
+from handlers.slack.windows import notice
 from handlers.slack.words import escape, told
 from providers.accounts import Account
 from providers.action import Action

@@ -166,7 +166,9 @@ def _something(by: str, detail: Json) -> str:
 
 
 def _in_place(detail: Json) -> str:
-    return f" in {person(str(detail['for']))}'s place" if detail.get("for") else ""
+    whose = [person(str(one)) for one in (detail.get("for"), *(detail.get("also_for") or ())) if one]
+    also = "" if detail.get("for") else "also "
+    return f" {also}in {' and '.join(whose)}'s place" if whose else ""
 
 
 def _without(detail: Json) -> str:

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from handlers.policy import Policy, Ruling, is_group
 from handlers.questions import Spent, Standing
 from handlers.requests import SEEN, Asker, Sorry
-from handlers.slack import forms
+from handlers.slack import windows
 from handlers.slack.approving import owners_too
 from handlers.slack.dates import parse_until, split_away
 from handlers.slack.digest import DigestCommands
@@ -271,7 +271,7 @@ class HouseCommands:
         seen = found.fingerprint[:SEEN]
         request = await self._front.approvals.breaking_glass(found.id, asker.user, seen=seen)
         # Only what the form shows is run, and only once that was sent: what was typed shows neither what nor the price.
-        view = forms.run_now(
+        view = windows.run_now(
             request.id, seen, self._front.messages.headline(request), total(request.quote), reason=reason.strip()
         )
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)

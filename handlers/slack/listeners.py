@@ -22,11 +22,11 @@ from handlers.slack.asking import Asking
 from handlers.slack.commands import Commands
 from handlers.slack.decisions import Decisions
 from handlers.slack.digest import DigestCommands
-from handlers.slack.forms import first_input, notice
 from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, broken
 from handlers.slack.home import Home
 from handlers.slack.lists import RequestLists
 from handlers.slack.shortcuts import ASK, Shortcuts
+from handlers.slack.windows import first_input, notice
 from storage.sqlite import StoreUnavailable
 
 log = structlog.get_logger(__name__)

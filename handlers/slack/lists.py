@@ -16,7 +16,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.listings import COUNTED, Filter, Page, Scope, Status
 from handlers.requests import Asker, Sorry
-from handlers.slack import forms
+from handlers.slack import windows
 from handlers.slack.answers import LONGEST_VALUE
 from handlers.slack.channels import asked_in
 from handlers.slack.digest import DigestCommands
@@ -132,7 +132,7 @@ class RequestLists:
             try:
                 shown = _window("Requests", "list", built((await drawn())[1]))
             except Sorry as sorry:
-                shown = forms.notice("Requests", await self._front.named(sorry))
+                shown = windows.notice("Requests", await self._front.named(sorry))
             await self._front.client.views_update(view_id=view_id, view=shown)
 
         async def in_message() -> None:
@@ -179,7 +179,7 @@ class RequestLists:
     async def _opened(self, body: Body, title: str) -> str:
         """The id of a window, opened at once: a trigger lives for three seconds, and looking up may take longer."""
         client, trigger = self._front.client, str(body.get("trigger_id"))
-        looking = forms.notice(title, "Looking it up …")
+        looking = windows.notice(title, "Looking it up …")
         is_above = (body.get("view") or {}).get("type") == "modal"
         answer = await (client.views_push if is_above else client.views_open)(trigger_id=trigger, view=looking)
         return str(answer["view"]["id"])
@@ -189,10 +189,10 @@ class RequestLists:
             request = await self._front.questions.named(request_id, asker)
             view = await self._story(request, asker, page)
         except Sorry as sorry:
-            view = forms.notice("Request", await self._front.named(sorry))
+            view = windows.notice("Request", await self._front.named(sorry))
         await self._front.client.views_update(view_id=view_id, view=view)
 
-    async def _story(self, request: Request, asker: Asker, page: int) -> forms.View:
+    async def _story(self, request: Request, asker: Asker, page: int) -> windows.View:
         """The card as it is now, with the buttons that are this reader's; why it is where it is; what happened."""
         standing = await self._front.questions.standing(request)
         decides = await self._listings.is_to_decide(request, asker.user)
@@ -376,7 +376,7 @@ def _fact(entry: AuditEntry) -> str:
     return f"• {moment(entry.at)} {words}" if words else ""
 
 
-def _window(title: str, callback_id: str, blocks: list[dict[str, Any]], *, metadata: str = "") -> forms.View:
+def _window(title: str, callback_id: str, blocks: list[dict[str, Any]], *, metadata: str = "") -> windows.View:
     return {
         "type": "modal",
         "title": {"type": "plain_text", "text": title},

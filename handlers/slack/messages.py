@@ -556,7 +556,9 @@ def _auto_approved(request: Request, body: Json, approvals: str) -> str:
 
 def _by(body: Json) -> str:
     """Who decided, and in whose place."""
-    instead = f" (for {person(str(body['for']))})" if body.get("for") else ""
+    besides = [person(str(one)) for one in body.get("also_for") or ()]
+    whose = ([f"for {person(str(body['for']))}"] if body.get("for") else []) + [f"also for {one}" for one in besides]
+    instead = f" ({', '.join(whose)})" if whose else ""
     return f"{person(str(body['by']))}{instead}"
 
 

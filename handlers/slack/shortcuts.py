@@ -14,7 +14,7 @@ import slackblocks as sb
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from handlers.requests import Sorry
-from handlers.slack import forms
+from handlers.slack import entered, windows
 from handlers.slack.channels import asked_in
 from handlers.slack.commands import Commands
 from handlers.slack.finding import Found, names_in
@@ -50,7 +50,7 @@ class Shortcuts:
     def __init__(self, front: Front, commands: Commands) -> None:
         self._front = front
         self._commands = commands
-        self._starts: Mapping[str, Callable[[Body, str], forms.View]] = {
+        self._starts: Mapping[str, Callable[[Body, str], windows.View]] = {
             ASK: lambda body, channel: self._catalogue(channel),
             FROM_MESSAGE: self._of_message,
         }
@@ -68,7 +68,7 @@ class Shortcuts:
             await ack()
             self._front.background.spawn(self._front.answer(body, sorry))
 
-    async def _open(self, body: Body, view: forms.View) -> None:
+    async def _open(self, body: Body, view: windows.View) -> None:
         await self._front.client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
 
     # The catalogue.
@@ -80,7 +80,7 @@ class Shortcuts:
             self._front.asker(body)
             shown = self._catalogue(_channel(view), words=_typed(view).split())
         except Sorry as sorry:
-            shown = forms.notice("Postroom", sorry.sentence)
+            shown = windows.notice("Postroom", sorry.sentence)
         await ack(response_action="update", view=shown)
 
     async def browse(self, ack: AsyncAck, body: Body, value: str) -> None:
@@ -98,11 +98,11 @@ class Shortcuts:
 
         self._front.later(body, self._open(body, drawn) if view.get("type") == "home" else show())
 
-    def _catalogue(self, channel: str, *, words: Sequence[str] = (), noun: str = "", note: str = "") -> forms.View:
+    def _catalogue(self, channel: str, *, words: Sequence[str] = (), noun: str = "", note: str = "") -> windows.View:
         """The window to look for what can be asked: by word, or by noun."""
         typed = clip(" ".join(words), 100)
         search = sb.PlainTextInput(
-            action_id=forms.VALUE, initial_value=typed or None, max_length=100,
+            action_id=entered.VALUE, initial_value=typed or None, max_length=100,
             placeholder=plain("A word or two: buy, forward, credits", 150),
         )  # fmt: skip
         # Of another search it is another input: Slack would keep what stood in an equally named one.
@@ -120,7 +120,7 @@ class Shortcuts:
 
     def _by_noun(self, noun: str) -> list[sb.Block]:
         actions = [self._front.catalogue.any_variant(command) for command in self._front.commands(noun)]
-        return forms.to_pick([one for one in actions if one], MOST_PICKS)
+        return windows.to_pick([one for one in actions if one], MOST_PICKS)
 
     def _by_words(self, words: Sequence[str], typed: str) -> list[sb.Block]:
         found, meant = self._front.found(words)
@@ -130,11 +130,11 @@ class Shortcuts:
                 *self._commands.nouns(_BROWSE),
             ]
         nothing = f"Nothing has all of the words “{escape(typed)}”. Did you mean “{escape(' '.join(meant))}”?"
-        return [*([section(nothing)] if meant else []), *forms.to_pick(found, MOST_PICKS)]
+        return [*([section(nothing)] if meant else []), *windows.to_pick(found, MOST_PICKS)]
 
     # What stands in a message.
 
-    def _of_message(self, body: Body, channel: str) -> forms.View:
+    def _of_message(self, body: Body, channel: str) -> windows.View:
         message = body.get("message")
         found = names_in(message if isinstance(message, dict) else {})
         if not (found.domains or found.addresses):
@@ -155,7 +155,7 @@ class Shortcuts:
         several = [action for action in offered if _takes_several(action, kind)]
         others = sorted((action for action in offered if action not in several), key=_noun_first)
         button = f"{_USE}:{kind.value}"
-        blocks = forms.to_pick(several, MOST_PICKS // 2, button=button, named=_titled)
+        blocks = windows.to_pick(several, MOST_PICKS // 2, button=button, named=_titled)
         if others:
             menu = sb.StaticSelectMenu(
                 action_id=button,
@@ -207,14 +207,16 @@ class Shortcuts:
         self._front.later(body, show())
 
 
-def _window(title: str, blocks: Sequence[sb.Block], *, callback_id: str, channel: str, submit: str = "") -> forms.View:
+def _window(
+    title: str, blocks: Sequence[sb.Block], *, callback_id: str, channel: str, submit: str = ""
+) -> windows.View:
     return sb.ModalView(
-        title=plain(title, forms.LONGEST_TITLE),
+        title=plain(title, windows.LONGEST_TITLE),
         blocks=list(blocks),
         callback_id=callback_id,
         private_metadata=channel or None,
-        submit=plain(submit, forms.LONGEST_TITLE) if submit else None,
-        close=plain("Close", forms.LONGEST_TITLE),
+        submit=plain(submit, windows.LONGEST_TITLE) if submit else None,
+        close=plain("Close", windows.LONGEST_TITLE),
     ).to_dict()
 
 
@@ -236,10 +238,10 @@ def _to_choose(kind: Kind, names: Sequence[str]) -> list[sb.Block]:
     """The names of a kind, at first all of them chosen."""
     options = [sb.Option(plain(in_letters(name) if "xn--" in name else name, 75), name) for name in names]
     label = section(f"*{_CALLED[kind][1].capitalize()}*", block_id=f"label:{kind.value}")
-    if len(options) <= forms.MOST_CHECKBOXES:
-        boxes = sb.CheckboxGroup(action_id=forms.VALUE, options=options, initial_options=options)
+    if len(options) <= windows.MOST_CHECKBOXES:
+        boxes = sb.CheckboxGroup(action_id=entered.VALUE, options=options, initial_options=options)
         return [label, sb.ActionsBlock([boxes], block_id=kind.value)]
-    menu = sb.StaticMultiSelectMenu(action_id=forms.VALUE, options=options, initial_options=options)
+    menu = sb.StaticMultiSelectMenu(action_id=entered.VALUE, options=options, initial_options=options)
     return [section(f"*{_CALLED[kind][1].capitalize()}*", accessory=menu, block_id=kind.value)]
 
 
@@ -247,7 +249,7 @@ def _chosen(view: Mapping[str, Any], kind: Kind) -> list[str]:
     """The names of a kind that are chosen in the window."""
     state = view.get("state")
     values = state.get("values") if isinstance(state, dict) else None
-    return forms.chosen_of(values if isinstance(values, dict) else {}, kind.value)
+    return entered.chosen_of(values if isinstance(values, dict) else {}, kind.value)
 
 
 def _field_for(action: type[Action], kind: Kind) -> str:
@@ -285,7 +287,7 @@ def _taken(action: type[Action], kind: Kind, chosen: Sequence[str]) -> list[str]
     """As many of the chosen names as the form takes: one, or as many as its input has room for."""
     if not _takes_several(action, kind):
         return list(chosen[:1])
-    taken, room = list[str](), forms.LONGEST_TEXT
+    taken, room = list[str](), entered.LONGEST_TEXT
     for name in chosen:
         room -= len(name) + 1
         if room < 0:
@@ -311,7 +313,7 @@ def _typed(view: Mapping[str, Any]) -> str:
     state = view.get("state")
     values = state.get("values") if isinstance(state, dict) else None
     for block_id, block in (values if isinstance(values, dict) else {}).items():
-        said = block.get(forms.VALUE) if isinstance(block, dict) and block_id.startswith(_WORDS) else None
+        said = block.get(entered.VALUE) if isinstance(block, dict) and block_id.startswith(_WORDS) else None
         if isinstance(said, dict):
             return str(said.get("value") or "")[:100]
     return ""

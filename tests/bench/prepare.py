@@ -15,7 +15,7 @@ from typing import Any
 from handlers.life import Life
 from handlers.policy import JobTimes, Policy, Ruling, Terms
 from handlers.requests import SEEN, Asker
-from handlers.slack import forms
+from handlers.slack import windows
 from handlers.slack.messages import Messages
 from providers.accounts import PriceList
 from providers.action import Quote
@@ -116,7 +116,7 @@ def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
         return []
     first = drafts[0]
     quote = Quote.model_validate(first.quote)
-    view = forms.review(
+    view = windows.review(
         ACTION,
         first.id,
         seen=first.fingerprint[:SEEN],

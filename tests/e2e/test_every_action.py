@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from bot.sandbox.modal import Modal
 from bot.sandbox.people import Person
-from handlers.slack import forms
+from handlers.slack import entered
 from providers.action import Action, Effect, bare, choices_of
 from providers.catalogue import NOUNS, built_in, registered
 from providers.files import wanted_of
@@ -970,7 +970,7 @@ MAILAPI = [
 def _texts(case: Case) -> list[str]:
     """The fields in which anything can be written: those filled in by hand, and those with several words."""
     typed = {**case.fills, **{name: value for name, value in case.stands.items() if " " in value.strip()}}
-    kinds = {name: bare(one.annotation) for name, one in forms.fields_of(case.action)}
+    kinds = {name: bare(one.annotation) for name, one in entered.fields_of(case.action)}
     free = [name for name, kind in kinds.items() if kind is str and name not in case.action.secret_fields()]
     return [name for name in free if name in typed or name not in case.stands]
 
@@ -1105,7 +1105,7 @@ class Scene:
             more["account"] = f"{self.case.provider}-main"
         await who.fills(form, **{name: self.said(value) for name, value in self.case.fills.items()}, **more)
         for name, file in self.case.files.items():
-            await who.attaches(form, forms.file_block(name), file)
+            await who.attaches(form, entered.file_block(name), file)
 
     async def sends(self, who: Person, form: Modal) -> Modal:
         """Presses the button; gives what is seen when the provider has been asked."""
@@ -1285,8 +1285,8 @@ class TestWords:
         stands = {name: scene.said(value) for name, value in case.stands.items()}
         assert {name: form.values[name] for name in stands} == stands
         asked_for: list[str] = []
-        for name, one in forms.fields_of(case.action):
-            asked_for += [name, forms.file_block(name)] if wanted_of(one) else [name]
+        for name, one in entered.fields_of(case.action):
+            asked_for += [name, entered.file_block(name)] if wanted_of(one) else [name]
         assert form.fields == ["account", *asked_for, *(["reason"] if case.action.may_need_decision() else [])]
         assert form.title == case.action.title
 
@@ -1452,7 +1452,7 @@ CANDIDATES = ("§", "x" * 2999, " ", "-1", "123456789012", "ana@acme", "0", "a.b
 def wrong_for(action: type[Action], right: Mapping[str, Any], name: str) -> str | None:
     """A value that this field refuses when all others are right; None where it takes whatever is typed."""
     for candidate in CANDIDATES:
-        typed = {**right, name: forms._in_lines(action.model_fields[name], candidate)}
+        typed = {**right, name: entered.in_lines(action.model_fields[name], candidate)}
         try:
             action.model_validate(typed)
         except ValidationError as refused:
@@ -1464,15 +1464,15 @@ def wrong_for(action: type[Action], right: Mapping[str, Any], name: str) -> str 
 def typed_into(action: type[Action], form: Modal) -> dict[str, Any]:
     """What a form holds, by field, as the action takes it. A list is that of a ticked box."""
     return {
-        name: True if isinstance(form.values[name], list) else forms._in_lines(one, form.values[name])
-        for name, one in forms.fields_of(action)
+        name: True if isinstance(form.values[name], list) else entered.in_lines(one, form.values[name])
+        for name, one in entered.fields_of(action)
         if form.values[name] not in (None, [])
     }
 
 
 def longest_for(action: type[Action], right: Mapping[str, Any], name: str) -> str | None:
     """The longest text of words that this field takes, if it takes any, with markup and what markup is made of."""
-    for length in (forms.LONGEST_TEXT, 1000, 500, 255, 200, 100, 50, 24):
+    for length in (entered.LONGEST_TEXT, 1000, 500, 255, 200, 100, 50, 24):
         text = ("*a* & <b> `c` _d_\\ " * (length // 10))[: length - 1] + "z"
         try:
             action.model_validate({**right, name: text})
@@ -1485,7 +1485,7 @@ def longest_for(action: type[Action], right: Mapping[str, Any], name: str) -> st
 FIELDS = [
     pytest.param(case, name, id=f"{case}-{name}")
     for case in CASES
-    for name in [*(name for name, _ in forms.fields_of(case.action)), *(["reason"] * case.action.may_need_decision())]
+    for name in [*(name for name, _ in entered.fields_of(case.action)), *(["reason"] * case.action.may_need_decision())]
 ]
 
 
@@ -1511,7 +1511,7 @@ class TestMistakes:
 
         errors = sent.errors
         if name in case.files:  # which has to be read first; then the form comes back with what is wrong
-            label = forms.label_of(name, action.model_fields[name])
+            label = entered.label_of(name, action.model_fields[name])
             said = content((await ana.sees_modal("form")).blocks)
             errors = {name: said.partition(f":warning: {label}: ")[2].partition("\n")[0]}
         assert sent.result == ("updated" if name in case.files else "errors"), sent
@@ -1710,7 +1710,7 @@ class TestItIsRefused:
         assert seen.callback_id == "form"
         assert ":warning:" in content(seen.blocks)
         assert is_plain(content(seen.blocks)), content(seen.blocks)
-        shown_again = {*form.fields} - {*case.action.secret_fields(), *map(forms.file_block, case.files)}
+        shown_again = {*form.fields} - {*case.action.secret_fields(), *map(entered.file_block, case.files)}
         typed = {name: value for name, value in form.values.items() if value and name in shown_again}
         assert {name: seen.values[name] for name in typed} == typed, "what was typed is lost"
         assert scene.others_see(ana) == before
@@ -1783,7 +1783,7 @@ class TestTogether:
             await ana.chooses(form, "account", f"{provider}-main")
             await together.tick()
             inputs = [name for name in form.fields if not name.endswith(".file")]
-            asked_for = [name for name, _ in forms.fields_of(action)]
+            asked_for = [name for name, _ in entered.fields_of(action)]
             assert inputs == ["account", *asked_for, *(["reason"] if action.may_need_decision() else [])]
             assert form.title == action.title
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import Message
-from handlers.slack import forms
+from handlers.slack import entered
 from handlers.slack.words import LIST_TEXT
 from providers.catalogue import built_in
 from providers.mailin.actions import BuyDomains
@@ -241,7 +241,7 @@ class TestHouseCommands:
         said = (await asks(house, f"/postroom help {typed}")).splitlines()
 
         assert said[1] == "`/domain buy [name.com …]` Buy one or more new domains."
-        for _, field in forms.fields_of(BuyDomains):
+        for _, field in entered.fields_of(BuyDomains):
             assert f"• *{field.title}*" in "\n".join(said)
         assert "It waits for somebody else's yes." in said
         assert not [line for line in said if "/domain buy-many" in line]

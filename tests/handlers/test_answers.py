@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from bot.sandbox.blocks import view_problems
 from handlers.requests import Sorry
-from handlers.slack import forms
+from handlers.slack import windows
 from handlers.slack.answers import secret_blocks
 from providers.action import Action, Effect, Revealed
 
@@ -28,7 +28,7 @@ def test_a_credential_is_shown_to_the_letter(value: str) -> None:
 def test_dozens_of_credentials_fit_into_one_window() -> None:
     secrets = tuple((f"name-{n}@acme.com", SecretStr(f"secret-{n:03}-" + "x" * 20)) for n in range(100))
 
-    view = forms.answer(ShowKey(), secret_blocks(Revealed("All.", secrets)))
+    view = windows.answer(ShowKey(), secret_blocks(Revealed("All.", secrets)))
 
     assert not view_problems(view, expected="modal")
     assert all(f"secret-{n:03}-" in str(view) for n in range(100))

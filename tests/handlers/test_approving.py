@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.forms import values_of
 from handlers.policy import Budget, Policy, Ruling, Terms
-from handlers.slack import forms
+from handlers.slack import entered, windows
 from handlers.slack.approving import bar, budget_lines, by_rule, voters, who_decides, who_will_decide
 from providers.action import Quote, QuoteLine
 from providers.mailin.actions.domains import BuyManyDomains
@@ -100,20 +100,20 @@ class TestChoosing:
     def test_more_than_fits_stays_and_slack_takes_the_form(self) -> None:
         action = BuyManyDomains(domains=[f"{'long-' * 8}{number}.com" for number in range(100)])
         quote = Quote(lines=tuple(QuoteLine(what=name, price=Decimal("12.50")) for name in action.domains))
-        view = forms.choose_items("req_1", "f" * 16, action, quote)
+        view = windows.choose_items("req_1", "f" * 16, action, quote)
 
         problems = view_problems(view, expected="modal")
         assert not problems, problems.messages
         view = completed_view(view)
-        chosen = forms.chosen_items(values_of(view["blocks"], {}), 100)
+        chosen = windows.chosen_items(values_of(view["blocks"], {}), 100)
         assert chosen == set(range(100))
 
     def test_what_had_no_room_is_approved_with_the_rest(self) -> None:
         values = {"items:0": {"value": {"type": "checkboxes", "selected_options": [{"value": "3"}]}}}
-        assert forms.chosen_items(values, self.COUNT) == {3, *range(980, self.COUNT)}
+        assert windows.chosen_items(values, self.COUNT) == {3, *range(980, self.COUNT)}
 
     @pytest.mark.parametrize("forged", [[], [{"value": "1100"}], [{"value": "-1"}], [{"value": "x"}], "abc", 7, [None]])
     def test_forged_choices_are_mistakes(self, forged: object) -> None:
         values = {"items:0": {"value": {"type": "checkboxes", "selected_options": forged}}}
-        with pytest.raises(forms.FormError):
-            forms.chosen_items(values, self.COUNT)
+        with pytest.raises(entered.FormError):
+            windows.chosen_items(values, self.COUNT)

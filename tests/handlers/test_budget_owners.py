@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from handlers.approvals import NotAllowed
 from handlers.policy import Budget, Conditions, Rule
-from tests.handlers.stage import BEA, DORA, FINANCE, GUS, OLGA, OMAR
+from tests.handlers.stage import BEA, CHANNEL, DORA, FINANCE, GUS, OLGA, OMAR, UNDO
 from tests.handlers.test_money_core import Buy, Core, S, dollars, policy, refused, terms
 
 BOARD, OWNERS = "S0BOARD", "S0OWNERS"
@@ -184,3 +185,62 @@ async def test_what_others_hold_of_the_budget_is_not_room(core: Core) -> None:
     request = await core.asked("car", "pin", by=BEA)
     assert (await core.says(request, OMAR, without=["pin"])).state is S.AWAITING
     assert core.requests.ruling_of(await core.now(request)).over == ("shop",)
+
+
+# One person, two rights.
+
+
+async def test_who_decides_in_an_owners_place_says_one_yes_for_both(core: Core) -> None:
+    core.opens(policy(default=terms(approvers=(OMAR,)), budgets=(owned("shop", "5", GUS),)))
+    await core.approvals.hand_over(GUS, OMAR, core.clock.now() + timedelta(days=1), CHANNEL)
+    request = await core.asked("cup")
+
+    assert (await core.says(request, OMAR)).state is S.APPROVED
+    assert (await core.last(request))[2]["also_for"] == [GUS]
+    assert (await core.told(request))[-1]["also_for"] == [GUS]
+
+
+async def test_of_the_rules_own_people_they_still_count_once(core: Core) -> None:
+    core.opens(policy(default=terms(approvers=(OMAR, GUS), needs=2), budgets=(owned("shop", "5", GUS),)))
+    await core.approvals.hand_over(GUS, OMAR, core.clock.now() + timedelta(days=1), CHANNEL)
+    request = await core.asked("cup")
+
+    assert (await core.says(request, OMAR)).state is S.AWAITING
+    assert (await core.last(request))[2]["lacks"] == [{"of": [OMAR, GUS], "more": 1, "budget": ""}]
+    await refused(core.says(request, OMAR), NotAllowed)
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_it_counts_for_the_owner_only_as_long_as_it_is_handed_over(core: Core) -> None:
+    core.opens(policy(default=terms(approvers=(OMAR, OLGA), needs=2), budgets=(owned("shop", "5", GUS),)))
+    await core.approvals.hand_over(GUS, OMAR, core.clock.now() + timedelta(days=1), CHANNEL)
+    request = await core.asked("cup")
+    await core.says(request, OMAR)
+    await core.approvals.take_back(GUS)
+
+    assert (await core.says(request, OLGA)).state is S.AWAITING
+    assert (await core.last(request))[2]["lacks"] == [{"of": [GUS], "more": 1, "budget": "shop"}]
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+@pytest.mark.parametrize("why", ["the owner has left", "the owner asks"])
+async def test_in_whose_place_nobody_decides(core: Core, why: str) -> None:
+    core.opens(policy(default=terms(approvers=(OMAR,)), budgets=(owned("shop", "5", GUS, DORA),)))
+    await core.approvals.hand_over(GUS, OMAR, core.clock.now() + timedelta(days=1), CHANNEL)
+    request = await core.asked("cup", by=GUS if why == "the owner asks" else BEA)
+    if why == "the owner has left":
+        core.workspace.gone.add(GUS)
+
+    assert (await core.says(request, OMAR)).state is S.AWAITING
+    assert "also_for" not in (await core.last(request))[2]
+    assert (await core.says(request, DORA)).state is S.APPROVED
+
+
+async def test_in_an_owners_place_it_is_sent_once_more_at_once(core: Core) -> None:
+    core.opens(policy(default=terms(approvers=(OMAR,)), budgets=(owned("shop", "5", GUS),)))
+    await core.approvals.hand_over(GUS, OMAR, core.clock.now() + timedelta(days=1), CHANNEL)
+    request = await core.says(await core.asked("cup"), OMAR)
+    core.clock.passes(seconds=UNDO.total_seconds())
+    await core.breaks_off(request)
+
+    assert (await core.settling.settle(request.id, OMAR, "again")).state is S.APPROVED

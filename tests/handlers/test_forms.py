@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 from bot.sandbox.blocks import completed_view, view_problems
 from bot.sandbox.forms import client_errors, elements_in, typed_state, values_of
 from handlers.policy import Policy, Ruling, Terms
-from handlers.slack import forms
+from handlers.slack import entered, forms, windows
 from handlers.slack.messages import answer_lines
 from handlers.slack.words import built, paragraphs
 from providers.accounts import Account
@@ -165,7 +165,7 @@ class TestSecrets:
     def test_it_is_read_back(self) -> None:
         given = filled(forms.form(LendThing, "req_1", ACCOUNTS), {"account": "main", "pin": "1234"})
 
-        read = forms.read({"maker": LendThing}, ACCOUNTS, given).action
+        read = entered.read({"maker": LendThing}, ACCOUNTS, given).action
 
         assert read == LendThing(pin=SecretStr("1234"))
         assert "1234" not in repr(read)
@@ -224,7 +224,9 @@ class TestThere:
     def test_what_is_not_given_is_what_the_class_says(self) -> None:
         view = forms.form(MaybeThing, "req_1", ACCOUNTS)
 
-        assert forms.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {})) == forms.Filled(MaybeThing(), "main", "")
+        assert entered.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {})) == entered.Filled(
+            MaybeThing(), "main", ""
+        )
 
     def test_a_question_asks_for_no_reason(self) -> None:
         view = shown(forms.form(MaybeThing, "req_1", ACCOUNTS))
@@ -243,9 +245,9 @@ class TestAndBack:
     def test_what_was_put_in_comes_out(self) -> None:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
-        read = forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN))
+        read = entered.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN))
 
-        assert read == forms.Filled(MADE, "main", "Because")
+        assert read == entered.Filled(MADE, "main", "Because")
 
     def test_the_form_shows_again_what_was_read(self) -> None:
         """The way back from the review: nothing is lost, and nothing is changed by going there and back."""
@@ -253,12 +255,14 @@ class TestAndBack:
             MakeThing, "req_1", ACCOUNTS, values=MADE.model_dump(mode="python"), account="main", reason="Because"
         )
 
-        assert forms.read({"maker": MakeThing}, ACCOUNTS, filled(again, {})) == forms.Filled(MADE, "main", "Because")
+        assert entered.read({"maker": MakeThing}, ACCOUNTS, filled(again, {})) == entered.Filled(
+            MADE, "main", "Because"
+        )
 
     def test_a_box_that_is_not_ticked(self) -> None:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
-        read = forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | {"sure": False}))
+        read = entered.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | {"sure": False}))
 
         assert isinstance(read.action, MakeThing)
         assert read.action.sure is False
@@ -266,13 +270,13 @@ class TestAndBack:
     def test_a_box_ticked_by_default_can_be_emptied(self) -> None:
         view = forms.form(MaybeThing, "req_1", ACCOUNTS)
 
-        read = forms.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {"sure": False}))
+        read = entered.read({"maker": MaybeThing}, ACCOUNTS, filled(view, {"sure": False}))
 
         assert isinstance(read.action, MaybeThing)
         assert read.action.sure is False
 
     def test_the_words_after_a_command_are_a_line_each(self) -> None:
-        made = forms.from_words(_Listing, ["a", "b c"])
+        made = entered.from_words(_Listing, ["a", "b c"])
 
         assert made == _Listing(names=["a", "b c"])
 
@@ -292,8 +296,8 @@ class TestAndBack:
     def test_each_mistake_is_a_sentence_under_its_field(self, changed: dict[str, Any], errors: dict[str, str]) -> None:
         view = forms.form(MakeThing, "req_1", ACCOUNTS)
 
-        with pytest.raises(forms.FormError) as told:
-            forms.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | changed))
+        with pytest.raises(entered.FormError) as told:
+            entered.read({"maker": MakeThing}, ACCOUNTS, filled(view, GIVEN | changed))
 
         assert set(told.value.errors) == set(errors)
         for field, sentence in errors.items():
@@ -304,8 +308,8 @@ class TestAndBack:
         values["size"]["value"]["selected_option"] = {"value": "huge"}
         values["account"]["value"]["selected_option"] = {"value": "somebody-elses"}
 
-        with pytest.raises(forms.FormError) as told:
-            forms.read({"maker": MakeThing}, ACCOUNTS, values)
+        with pytest.raises(entered.FormError) as told:
+            entered.read({"maker": MakeThing}, ACCOUNTS, values)
 
         assert told.value.errors == {"size": "Choose one of these.", "account": "Choose one of the accounts."}
 
@@ -336,8 +340,8 @@ class TestAndBack:
     )
     def test_any_shape_is_read_or_refused_in_sentences(self, values: dict[str, Any]) -> None:
         try:
-            forms.read({"maker": MakeThing}, ACCOUNTS, values)
-        except forms.FormError as told:
+            entered.read({"maker": MakeThing}, ACCOUNTS, values)
+        except entered.FormError as told:
             errors = told.errors
         else:
             errors = {}
@@ -348,9 +352,9 @@ class TestAndBack:
         values = filled(forms.form(MakeThing, "req_1", ACCOUNTS), GIVEN)
         values["page"] = {"value": {"type": "number_input", "value": "99"}}
 
-        read = forms.read({"maker": MakeThing}, ACCOUNTS, values)
+        read = entered.read({"maker": MakeThing}, ACCOUNTS, values)
 
-        assert isinstance(read, forms.Filled)
+        assert isinstance(read, entered.Filled)
         assert isinstance(read.action, MakeThing)
         assert read.action.page == 1
 
@@ -366,14 +370,14 @@ class TestFiles:
         typed: Mapping[str, Any],
         files: Collection[str] = (),
         before: Mapping[str, Any] | None = None,
-    ) -> forms.Filled | forms.Unread:
+    ) -> entered.Filled | entered.Unread:
         """What the form is when it is sent, with a file in each of these fields."""
         filling = filled(view, {"account": "main", **typed})
         for name in files:
             filling[f"{name}.file"]["value"]["files"] = [
                 {"id": "F1", "name": "a.csv", "size": 9, "mimetype": "text/csv"}
             ]
-        return forms.read({"maker": FillThings}, ACCOUNTS, filling, before=before)
+        return entered.read({"maker": FillThings}, ACCOUNTS, filling, before=before)
 
     def read(
         self,
@@ -386,35 +390,35 @@ class TestFiles:
         """The names that a form gives, when its files have these lines."""
         sent = self.sent(view, typed, lines or (), before)
         is_long = sum(map(len, (before or {}).get("names", ()))) > 3000 and not typed.get("names")
-        assert isinstance(sent, forms.Unread) is (bool(lines) or is_long)
-        made = sent.action if isinstance(sent, forms.Filled) else forms.judged(sent.kind, sent.typed, lines)
+        assert isinstance(sent, entered.Unread) is (bool(lines) or is_long)
+        made = sent.action if isinstance(sent, entered.Filled) else entered.judged(sent.kind, sent.typed, lines)
         assert isinstance(made, FillThings)
         return made.names
 
     def test_what_is_still_to_be_read_is_stored_as_it_was_sent(self) -> None:
         sent = self.sent(forms.form(FillThings, "req_1", ACCOUNTS), {"names": "a b", "note": "x"}, ["names"])
-        assert isinstance(sent, forms.Unread)
+        assert isinstance(sent, entered.Unread)
 
         stored = json.loads(json.dumps(sent.stored()))
         assert stored["names.file"] == {"id": "F1", "name": "a.csv", "size": 9}  # and nothing else of what Slack says
-        again = forms.Unread.of(FillThings, stored, account="main", reason="")
+        again = entered.Unread.of(FillThings, stored, account="main", reason="")
         assert again is not None
         assert (again.kind, again.account, again.typed, again.files) == (FillThings, "main", sent.typed, sent.files)
         assert again.aside == sent.aside == {}
-        assert forms.Unread.of(FillThings, {"names": ["a b"]}, account="main", reason="") is None
+        assert entered.Unread.of(FillThings, {"names": ["a b"]}, account="main", reason="") is None
 
     def test_a_form_that_is_shown_again_names_the_file_and_still_has_it(self) -> None:
         sent = self.sent(forms.form(FillThings, "req_1", ACCOUNTS), {"note": "x"}, ["names"])
-        assert isinstance(sent, forms.Unread)
+        assert isinstance(sent, entered.Unread)
         before = sent.stored()
 
         view = forms.form(FillThings, "req_1", ACCOUNTS, values=before)
         assert "*Names, from a file:* a.csv is kept from before." in str(shown(view)["blocks"])
         again = self.sent(view, {"note": "x"}, before=before)
-        assert isinstance(again, forms.Unread)
+        assert isinstance(again, entered.Unread)
         assert again.files == sent.files
         useless = sent.without_files(["names"]).stored()
-        assert isinstance(self.sent(view, {"names": "a", "note": "x"}, before=useless), forms.Filled)
+        assert isinstance(self.sent(view, {"names": "a", "note": "x"}, before=useless), entered.Filled)
 
     def test_two_inputs(self) -> None:
         view = shown(forms.form(FillThings, "req_1", ACCOUNTS))
@@ -449,7 +453,7 @@ class TestFiles:
     def test_mistakes_stand_where_they_were_made(
         self, typed: dict[str, Any], lines: dict[str, list[str]], errors: dict[str, str]
     ) -> None:
-        with pytest.raises(forms.FormError) as told:
+        with pytest.raises(entered.FormError) as told:
             self.read(forms.form(FillThings, "req_1", ACCOUNTS), typed, lines=lines)
 
         assert told.value.errors == errors
@@ -469,14 +473,14 @@ class TestFiles:
         assert self.read(again, {"names": "other"}, before={"names": self.LINES}) == ["other"]
 
     def test_what_had_room_and_was_taken_out_is_not_kept(self) -> None:
-        with pytest.raises(forms.FormError):
+        with pytest.raises(entered.FormError):
             self.read(forms.form(FillThings, "req_1", ACCOUNTS), {}, before={"names": ["a"]})
 
     def test_a_field_without_files_takes_none(self) -> None:
         file = {"value": {"type": "file_input", "files": [{"id": "F1"}]}}
 
-        assert forms.attached(FillThings, {"note.file": file, "page.file": file}) == {}
-        assert list(forms.attached(FillThings, {"names.file": file})) == ["names"]
+        assert entered.attached(FillThings, {"note.file": file, "page.file": file}) == {}
+        assert list(entered.attached(FillThings, {"names.file": file})) == ["names"]
 
 
 class TestOtherViews:
@@ -488,7 +492,7 @@ class TestOtherViews:
             headline=lambda: "h" * 500, title="Make a thing", effect=Effect.SPEND, command="thing make"
         )
 
-        view = forms.review(
+        view = windows.review(
             headline,  # type: ignore[arg-type]
             "req_1",
             seen="f" * 16,
@@ -504,24 +508,24 @@ class TestOtherViews:
     def test_an_answer_of_a_thousand_lines(self) -> None:
         items = tuple(Item(name=f"name-{n}" * 20, note="<&>" * 200) for n in range(1000))
 
-        view = shown(forms.answer(MaybeThing(), told(Done(summary="s" * 5000, items=items))))
+        view = shown(windows.answer(MaybeThing(), told(Done(summary="s" * 5000, items=items))))
 
         assert "more" in str(view["blocks"][-1])
 
     def test_a_failure_says_what_to_do(self) -> None:
-        view = shown(forms.answer(MaybeThing(), told(Failed(summary="No.", cure="Ask <again>."))))
+        view = shown(windows.answer(MaybeThing(), told(Failed(summary="No.", cure="Ask <again>."))))
 
         assert "Ask &lt;again&gt;." in str(view)
 
     def test_notices_denials_and_checks(self) -> None:
-        shown(forms.notice("t" * 100, "<!channel>" * 1000))
-        shown(forms.checking(MakeThing, "w" * 5000))
-        denial = shown(forms.deny("req_1", "f" * 16, "*h*" * 500))
+        shown(windows.notice("t" * 100, "<!channel>" * 1000))
+        shown(windows.checking(MakeThing, "w" * 5000))
+        denial = shown(windows.deny("req_1", "f" * 16, "*h*" * 500))
 
         assert denial["private_metadata"] == f"req_1:{'f' * 16}"
 
     def test_a_picker_of_thirty_actions(self) -> None:
-        view = shown(forms.picker("thing", [MakeThing, MaybeThing], "C0OUTREACH"))
+        view = shown(windows.picker("thing", [MakeThing, MaybeThing], "C0OUTREACH"))
 
         assert [b["accessory"]["value"] for b in view["blocks"]] == ["thing make", "thing maybe"]
 

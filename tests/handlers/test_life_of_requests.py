@@ -261,13 +261,15 @@ class LifeOfRequests(RuleBasedStateMachine):
         entitled = self.people((*model.deciders, *others)) if wanted is None else wanted
         if by in entitled:
             return {by}
-        handed = {one.principal for one in self.handed if one.delegate == by and one.begins <= self.now < one.ends}
-        handed -= self.stage.workspace.gone  # whoever has left has no right that could be used in their place
         return {
             one
-            for one in handed.intersection(entitled)
+            for one in self.handed_to(by).intersection(entitled)
             if one not in voted and (one != model.requester or not own_counts)
         }
+
+    def handed_to(self, by: str) -> set[str]:
+        handed = {one.principal for one in self.handed if one.delegate == by and one.begins <= self.now < one.ends}
+        return handed - self.stage.workspace.gone  # whoever has left has no right that could be used in their place
 
     def used(self, budget: str, period: str, but: Model | None = None) -> Decimal:
         return sum((m.held for m in self.models.values() if m.period == period and m is not but), Decimal(0))
@@ -460,9 +462,14 @@ class LifeOfRequests(RuleBasedStateMachine):
     def lacks(self, model: Model, votes: Collection[tuple[str, str]]) -> list[str]:
         """Whose yes is missing still, people and groups."""
         principals = {principal for _, principal in votes}
+        instead = {one for voter, _ in votes for one in self.handed_to(voter)} - {model.requester}
+        said_yes = [principals, principals | instead]  # for an owner also in their place
         return [
-            one for named, needs in model.parts if len(self.people(named) & principals) < needs for one in named
-        ]  # fmt: skip
+            one
+            for of_owners, (named, needs) in enumerate(model.parts)
+            if len(self.people(named) & said_yes[of_owners]) < needs
+            for one in named
+        ]
 
     def waits(self, model: Model) -> bool:
         """Whether it can be decided: what has waited too long has ended, also before anybody has said so."""
