@@ -34,7 +34,10 @@ _TURN = "turn:"
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """That something cannot be sent yet: it is likely to go `at` that time, after what `before` (people) have asked."""
+    """That something cannot be sent yet: it is likely to go `at` that time, after what others asked `before`.
+
+    Of these, people of the same channel are named; everybody else is an empty text.
+    """
 
     turn: Turn
     at: datetime
@@ -343,7 +346,9 @@ class Drafts:
             ids = sorted(set(found.values()))
             first = books.request(ids[0])
             said, times = "", {}
-            if first is not None:
+            # Who asks for what in another channel is not for everybody to know: the id is enough for those who may.
+            is_known = first is not None and (first.channel == draft.channel or first.requester == draft.requester)
+            if first is not None and is_known:
                 said, times = " {who} has asked for it {asked}.", {"asked": first.waiting_since or first.created_at}
                 if first.not_before is not None and first.not_before > self._clock.now():
                     said, times = (
@@ -353,7 +358,7 @@ class Drafts:
             raise Sorry(
                 f"This has been asked already and is not finished: {names or 'the very same'} "
                 f"({', '.join(ids)}).{said} Nothing was asked. /postroom jobs shows how it is getting on.",
-                first.requester if first is not None else "",
+                first.requester if first is not None and is_known else "",
                 **times,
             )
 
@@ -372,7 +377,8 @@ class Drafts:
             with contextlib.suppress(Sorry):  # of another version: it will not be sent
                 ahead = self._requests.action_of(one).turn()
                 at += turn.every * (ahead.needed if ahead is not None else 0)
-        return Queue(turn, at, tuple(dict.fromkeys(one.requester for one in waiting))) if at > now else None
+        before = dict.fromkeys(one.requester if one.channel == draft.channel else "" for one in waiting)
+        return Queue(turn, at, tuple(before)) if at > now else None
 
 
 def _revealing(action: Action, account: str) -> dict[str, Any]:

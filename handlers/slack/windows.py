@@ -97,7 +97,7 @@ def review(
 
 
 def _when_it_goes(queue: Queue) -> str:
-    every, others = queue.turn.every, [person(one) for one in queue.before]
+    every, others = queue.turn.every, [person(one) if one else "somebody else" for one in queue.before]
     often = "once an hour" if every == timedelta(hours=1) else f"once in {every}"
     before = f", and {', '.join(others[:3])} asked before you" if others else ", and that time is not over yet"
     what = "The first part goes" if queue.turn.needed > 1 else "It goes"

@@ -221,6 +221,16 @@ class TestNothingTwice:
         )
         assert again.values["domains"] == "acme.com\nacme.co"
 
+    async def test_who_asked_in_another_channel_is_not_named(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme.com", channel="#general")
+        form = await house.form(house.finn, "/domain buy acme.com")
+        await house.finn.fills(form, reason="Me too")
+        await house.finn.submits(form)
+        again = await house.finn.sees_modal(lambda modal: modal.callback_id == "form" and modal.reads(story.id))
+
+        assert again.reads("This has been asked already and is not finished: acme.com")
+        assert not again.reads("U0ANA")
+
     async def test_of_two_who_confirm_the_same_at_once_one_is_asked(self, house: House) -> None:
         first, second = await house.review(house.ana, "acme.com"), await house.review(house.finn, "acme.com")
         sent = await asyncio.gather(house.ana.submits(first), house.finn.submits(second))
