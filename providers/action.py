@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, SecretStr
@@ -347,7 +348,7 @@ class Action(BaseModel):
     @classmethod
     def secret_fields(cls) -> tuple[str, ...]:
         """The fields whose values must never be stored, shown or logged."""
-        return tuple(name for name, field in cls.model_fields.items() if is_secret(field.annotation))
+        return _secret_fields(cls)
 
     def secrets(self) -> dict[str, SecretStr]:
         """The secrets that were given, by field."""
@@ -433,6 +434,12 @@ class Action(BaseModel):
         Later when what was sent has happened, and more of it is to be sent.
         """
         return Unknown(summary="This provider gives no way to look it up.")
+
+
+@cache
+def _secret_fields(kind: type[Action]) -> tuple[str, ...]:
+    """Looked up once for each kind: every confirmation asks for it several times."""
+    return tuple(name for name, field in kind.model_fields.items() if is_secret(field.annotation))
 
 
 def is_secret(annotation: Any) -> bool:

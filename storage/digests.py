@@ -27,6 +27,8 @@ ENDED = (RequestState.SUCCEEDED, RequestState.FAILED, RequestState.DENIED, Reque
 _SHOWN = (RequestState.SUCCEEDED, RequestState.FAILED)
 _HAS_ENDED = "state IN ('succeeded', 'failed', 'denied', 'expired', 'cancelled')"
 _NAMES_AT_ONCE = 500
+CLOSED = "closed"
+"""The note at a day on which Slack let nothing be posted in the channel, and its digest's owner was told."""
 SETTLED_WITHIN = timedelta(days=31)
 """What was sent is looked for as far as this behind its time: so long it may take until it has ended."""
 _NEVER = "0001-01-01T00:00:00.000000+00:00"
@@ -63,7 +65,7 @@ class Claim:
     """A digest that is ours to send now. `id` finds it again in Slack.
 
     `begun_before`: an earlier attempt may have posted it. `since` is when the one before was composed, None for none.
-    `claimed_at` is of the first attempt.
+    `claimed_at` is of the first attempt. `is_closed`: the channel took none when it was last tried, and that was said.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Claim:
     attempts: int
     claimed_at: datetime
     since: datetime | None
+    is_closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class DigestBooks:
         return await self._database.read(question)
 
     async def set_up(self, setup: Setup, fact: Fact) -> None:
-        """From now on the channel wants this."""
+        """From now on the channel wants this. What is owed as it was before is not made up for."""
 
         def change(db: Database) -> None:
             db.execute(
@@ -140,6 +143,10 @@ class DigestBooks:
                     int(setup.when_empty), setup.set_by, as_text(setup.set_at),
                 ],
             )  # fmt: skip
+            db.execute(
+                "UPDATE digests_sent SET state = 'missed', note = 'set up anew' WHERE channel = ? AND state = 'owed'",
+                [setup.channel],
+            )
             audit.append(db.conn, "", fact, setup.set_at)
 
         await self._database.write(change)
@@ -189,7 +196,9 @@ class DigestBooks:
             if row is None:
                 return None
             claimed_at, begun = as_time(row["claimed_at"]), bool(row["begun"])
-            return Claim(row["id"], channel, day, begun, row["attempts"], claimed_at, _last(db, channel))
+            return Claim(
+                row["id"], channel, day, begun, row["attempts"], claimed_at, _last(db, channel), _is_closed(db, channel)
+            )
 
         return await self._database.write(change)
 
@@ -217,13 +226,13 @@ class DigestBooks:
 
         await self._database.write(change)
 
-    async def later(self, claim: Claim, due_at: datetime, *, maybe_posted: bool) -> None:
+    async def later(self, claim: Claim, due_at: datetime, *, maybe_posted: bool, note: str = "") -> None:
         """It was not sent; try again at `due_at`."""
 
         def change(db: Database) -> None:
             db.execute(
-                "UPDATE digests_sent SET due_at = ?, begun = ? WHERE id = ?",
-                [as_text(due_at), int(maybe_posted), claim.id],
+                "UPDATE digests_sent SET due_at = ?, begun = ?, note = ? WHERE id = ?",
+                [as_text(due_at), int(maybe_posted), note, claim.id],
             )
 
         await self._database.write(change)
@@ -325,6 +334,19 @@ def _last(db: Database, channel: str) -> datetime | None:
         "SELECT MAX(composed_at) FROM digests_sent WHERE channel = ? AND state IN ('sent', 'empty')", [channel]
     ).fetchone()[0]
     return None if found is None else as_time(found)
+
+
+def _is_closed(db: Database, channel: str) -> bool:
+    """Whether it was said that the channel takes no digest: since it was set up, and since it last had one."""
+    return bool(
+        db.execute(
+            "SELECT EXISTS (SELECT 1 FROM digests_sent WHERE channel = :channel AND note = :closed"
+            " AND claimed_at >= (SELECT set_at FROM digests WHERE channel = :channel)"
+            " AND local_date > COALESCE((SELECT MAX(local_date) FROM digests_sent WHERE channel = :channel"
+            "  AND state IN ('sent', 'empty')), ''))",
+            {"channel": channel, "closed": CLOSED},
+        ).fetchone()[0]
+    )
 
 
 def _setup(row: sqlite3.Row) -> Setup:

@@ -94,11 +94,12 @@ class Figures:
 
     async def owed(self, now: datetime) -> Waiting:
         """Messages and digests that Slack has not got yet, or only as they were before."""
-        # A surface that was posted before is owed since its request last moved. Digests of days before are not sent.
+        # A surface that was posted before is owed since its request last moved. Digests of days before are not sent; of
+        # those with a note its owner knows that their channel takes none.
         yesterday = (now - timedelta(days=2)).date().isoformat()
         return await self._waiting(
             "WITH digest (since) AS (SELECT claimed_at FROM digests_sent WHERE local_date >= ? AND state = 'owed'"
-            "  AND channel IN (SELECT channel FROM digests))"
+            "  AND note = '' AND channel IN (SELECT channel FROM digests))"
             " SELECT (SELECT COUNT(*) FROM messages WHERE sent < wanted) + (SELECT COUNT(*) FROM digest), MIN(since)"
             " FROM (SELECT CASE WHEN m.sent = 0 THEN m.created_at ELSE r.updated_at END AS since"
             "  FROM (SELECT sent, created_at, request_id FROM messages WHERE sent < wanted ORDER BY lane, seq LIMIT ?)"

@@ -33,7 +33,7 @@ _TERMS = "CASE WHEN json_valid(ruling) THEN json_extract(ruling, '$.terms') END"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a request is in the order in which they were asked; `row` tells those of one moment apart."""
+    """Where a request is in the order in which they were begun; `row` alone says it, `at` is its time."""
 
     at: datetime
     row: int
@@ -176,10 +176,11 @@ def _find(db: Database, wanted: Wanted, start: Spot | None, *, newer: bool, most
     """See `Lists.find`."""
     order, beyond, within = ("ASC", ">", "<=") if newer else ("DESC", "<", ">=")
     along, given = _along(wanted)
+    by_time = bool(wanted.requester)  # along the index of that person, which has the time in it
     if start is not None:
-        along += f" AND (created_at, rowid) {beyond} (:at, :row)"
+        along += f" AND (created_at, rowid) {beyond} (:at, :row)" if by_time else f" AND rowid {beyond} :row"
         given |= {"at": as_text(start.at), "row": start.row}
-    by = f"ORDER BY created_at {order}, rowid {order}"
+    by = f"ORDER BY created_at {order}, rowid {order}" if by_time else f"ORDER BY rowid {order}"
     matches, filters = _matching(db, wanted)
     last = None
     if matches:
@@ -188,7 +189,8 @@ def _find(db: Database, wanted: Wanted, start: Spot | None, *, newer: bool, most
             given | {"look": LOOKED_AT - 1},
         ).fetchone()
     if last is not None:
-        along += f" AND (created_at, rowid) {within} (:last_at, :last_row)"
+        along += " AND "
+        along += f"(created_at, rowid) {within} (:last_at, :last_row)" if by_time else f"rowid {within} :last_row"
         given |= {"last_at": last["created_at"], "last_row": last["spot"]}
     rows = db.execute(
         f"SELECT rowid AS spot, * FROM {along}{matches} {by} LIMIT :most",  # noqa: S608 (ours)
@@ -201,14 +203,15 @@ def _find(db: Database, wanted: Wanted, start: Spot | None, *, newer: bool, most
 
 
 def _along(wanted: Wanted) -> tuple[str, dict[str, Any]]:
-    """The rows that are gone along, by which index, and its parameters."""
+    """The rows that are gone along, and the parameters of that."""
     if wanted.requester:
         return "requests INDEXED BY requests_by_requester WHERE requester = :requester AND state <> 'draft'", {
             "requester": wanted.requester
         }
     if wanted.states and not any(state.is_final for state in wanted.states):
-        return f"requests INDEXED BY requests_open WHERE {_OPEN}", {}
-    return "requests INDEXED BY requests_by_time WHERE state <> 'draft'", {}
+        is_open = f"SELECT rowid FROM requests INDEXED BY requests_by_state WHERE {_OPEN}"  # noqa: S608 (ours)
+        return f"requests WHERE rowid IN ({is_open})", {}
+    return "requests NOT INDEXED WHERE state <> 'draft'", {}
 
 
 def _matching(db: Database, wanted: Wanted) -> tuple[str, dict[str, Any]]:

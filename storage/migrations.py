@@ -351,11 +351,9 @@ _FORGETTING = (
     "ALTER TABLE subjects_of_requests RENAME TO subjects",
 )
 
-# Lists go along these, newest first. What waits is found by who decides it, whatever else waits.
+# What waits is found by who decides it, whatever else waits. Lists go along the rows themselves, which stand in the
+# order in which they were begun: an index for that alone would cost every confirmation.
 _LISTS = (
-    "CREATE INDEX requests_by_time ON requests (created_at) WHERE state <> 'draft'",
-    "CREATE INDEX requests_open ON requests (created_at)"
-    " WHERE state IN ('awaiting_approval', 'approved', 'executing', 'working', 'unknown')",
     "CREATE INDEX requests_waiting_by_terms ON requests"
     " (CASE WHEN json_valid(ruling) THEN json_extract(ruling, '$.terms') END, escalated, created_at)"
     " WHERE state = 'awaiting_approval'",

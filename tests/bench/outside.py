@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import uvicorn
 
@@ -68,6 +69,9 @@ class Slack:
                 self._last_message_at = time.monotonic()
                 ts = said.get("ts") or f"1750000000.{next(self._ts):06d}"
                 return {"ok": True, "channel": said["channel"], "ts": ts}
+            case "users.info":
+                who = parse_qs(body.decode()).get("user", [""])[0]
+                return {"ok": True, "user": {"id": who, "team_id": TEAM, "real_name": who, "tz": "Europe/Berlin"}}
             case _:
                 return {"ok": True}
 

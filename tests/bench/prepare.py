@@ -28,7 +28,6 @@ from storage.store import Store
 from tests.bench.watched import Clock, Nobody
 from tests.bench.world import ACCOUNT, APPROVALS, APPROVER, CHANNEL, REQUESTER, TEAM
 
-ACTION = BuyDomains(domains=["acme-mail.com"])
 PRICES = PriceList(prices={"domain.com": Decimal("12.50")})
 APPROVERS = (APPROVER, "U0FINN")
 REASON = "New campaign for ACME, starting in May"
@@ -65,7 +64,7 @@ async def prepare(database: Path, drafts: int, waiting: int) -> Prepared:
     store = Store(opened)
     try:
         life = asking(store)
-        checked = await in_batches(drafts + waiting, lambda _: checked_draft(store, life))
+        checked = await in_batches(drafts + waiting, lambda number: checked_draft(store, life, number))
         asked = await in_batches(waiting, lambda number: confirm(life, checked[drafts + number]))
         await opened.write(
             lambda db: db.execute(
@@ -78,17 +77,23 @@ async def prepare(database: Path, drafts: int, waiting: int) -> Prepared:
         store.close()
 
 
-async def checked_draft(store: Store, life: Life) -> Request:
-    """A form that Ana filled in and whose names were found to be free."""
-    quote = await ACTION.quote(None, PRICES)  # type: ignore[arg-type]  # a price list is all it reads
-    draft = await life.drafts.open(ACTION.command, Asker(TEAM, REQUESTER, CHANNEL))
-    filled = await life.drafts.fill(draft, ACTION, account=ACCOUNT, reason=REASON, view_id=f"V{draft.id}")
+def order(number: int) -> BuyDomains:
+    """What one draft asks for: the same as the others but for the name, for nobody may ask twice for the same."""
+    return BuyDomains(domains=[f"acme-{number:06}.com"])
+
+
+async def checked_draft(store: Store, life: Life, number: int) -> Request:
+    """A form that Ana filled in and whose name was found to be free; `number` tells it from the others."""
+    action = order(number)
+    quote = await action.quote(None, PRICES)  # type: ignore[arg-type]  # a price list is all it reads
+    draft = await life.drafts.open(action.command, Asker(TEAM, REQUESTER, CHANNEL))
+    filled = await life.drafts.fill(draft, action, account=ACCOUNT, reason=REASON, view_id=f"V{draft.id}")
     assert filled.checking_since is not None
     checked = await store.drafts.finish_check(
         draft.id,
         checking_since=filled.checking_since,
         quote=quote.model_dump(mode="json"),
-        fingerprint=ACTION.fingerprint(ACCOUNT, quote),
+        fingerprint=action.fingerprint(ACCOUNT, quote),
         now=filled.updated_at,
     )
     assert checked is not None
@@ -111,13 +116,13 @@ async def in_batches(count: int, one: Any) -> list[Any]:
 
 
 def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Every review as Slack shows it: drawn once, since only the draft's id is different."""
+    """Every review as Slack shows it: drawn once, since only what tells the drafts apart is different."""
     if not drafts:
         return []
     first = drafts[0]
     quote = Quote.model_validate(first.quote)
     view = windows.review(
-        ACTION,
+        BuyDomains.model_validate(first.input),
         first.id,
         seen=first.fingerprint[:SEEN],
         account=ACCOUNT,
@@ -127,15 +132,26 @@ def _reviews(drafts: Sequence[Request]) -> list[tuple[str, Mapping[str, Any]]]:
         policy=Policy(Terms(APPROVERS), APPROVALS),
     )
     drawn = json.dumps(view)
-    return [(draft.id, json.loads(drawn.replace(first.id, draft.id))) for draft in drafts]
+    return [(draft.id, json.loads(_as_of(draft, first, drawn))) for draft in drafts]
 
 
 async def _cards(store: Store, life: Life, asked: Sequence[Request]) -> list[Mapping[str, Any]]:
-    """Every card as Slack shows it: drawn once, since only the request's id is different."""
+    """Every card as Slack shows it: drawn once, since only what tells the requests apart is different."""
     if not asked:
         return []
     first = asked[0]
     card = next(m for m in await store.outbox.of(first.id) if m.kind is MessageKind.CARD)
     shown = Messages(life.requests).render(Owed(card, first, None, begun_before=False))
     drawn = json.dumps({"text": shown.text, "blocks": shown.blocks, "ts": "1750000000.000100"})
-    return [json.loads(drawn.replace(first.id, request.id)) for request in asked]
+    return [json.loads(_as_of(request, first, drawn)) for request in asked]
+
+
+def _as_of(request: Request, first: Request, drawn: str) -> str:
+    """What was drawn of the first one, as it would be of this one: its id, its name, its fingerprint."""
+    for old, new in (
+        (first.id, request.id),
+        (first.input["domains"][0], request.input["domains"][0]),
+        (first.fingerprint[:SEEN], request.fingerprint[:SEEN]),
+    ):
+        drawn = drawn.replace(old, new)
+    return drawn

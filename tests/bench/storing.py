@@ -70,7 +70,7 @@ async def measure_storing(rows: int, rounds: int, each: int, say: Callable[[str]
         life = asking(store)
         raw = _raw(path)
         try:
-            drafts = await in_batches(2 * rounds * each, lambda _: checked_draft(store, life))
+            drafts = await in_batches(2 * rounds * each, lambda number: checked_draft(store, life, number))
             waiting = iter(await in_batches(len(drafts), lambda n: confirm(life, drafts[n])))
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: decisions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -87,7 +88,7 @@ class TestPaging:
         monkeypatch.setattr(lists, "LOOKED_AT", dice.randint(2, 12))
         people = [dice.choice([ANA, OMAR, FINN]) for _ in range(60)]
         states = [dice.choice([*STATES, RequestState.DRAFT]) for _ in range(60)]
-        moments = [scene.clock.now + timedelta(seconds=dice.randint(0, 9)) for _ in range(60)]
+        moments = sorted(scene.clock.now + timedelta(seconds=dice.randint(0, 9)) for _ in range(60))
         everybody = await put(
             scene, 60, requester=lambda n: people[n], state=lambda n: states[n].value,
             created_at=lambda n: moments[n].isoformat(timespec="microseconds"), channel=lambda n: f"C{n % 4}",
@@ -241,7 +242,7 @@ class TestIndexes:
         assert plans
         for plan in plans:
             assert "TEMP B-TREE" not in plan
-            assert "USING INDEX requests_" in plan or "USING COVERING INDEX requests_" in plan
+            assert re.search(r"USING (COVERING )?INDEX requests_|PRIMARY KEY \(rowid", plan), plan
 
     async def test_what_waits_is_found_by_its_index(self, scene: Scene) -> None:
         request = await scene.waiting()
