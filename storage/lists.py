@@ -210,7 +210,7 @@ def _along(wanted: Wanted) -> tuple[str, dict[str, Any]]:
         }
     if wanted.states and not any(state.is_final for state in wanted.states):
         is_open = f"SELECT rowid FROM requests INDEXED BY requests_by_state WHERE {_OPEN}"  # noqa: S608 (ours)
-        return f"requests WHERE rowid IN ({is_open})", {}
+        return f"requests NOT INDEXED WHERE rowid IN ({is_open})", {}
     return "requests NOT INDEXED WHERE state <> 'draft'", {}
 
 
