@@ -24,6 +24,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import in_force
+from bot.facts import FactLog
 from bot.metrics import Metrics
 from bot.scheduler import Beats
 from bot.settings import HousekeepingSettings, Settings
@@ -115,6 +116,7 @@ class House:
     beats: Beats
     accounts: Mapping[str, Account]
     metrics: Metrics
+    facts: FactLog
     link: SocketLink | None = field(default=None)
     settings_taken_up: bool = False
 
@@ -178,6 +180,7 @@ class House:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(5):
                 await self.delivery.deliver()
+                await self.facts.tell()
 
     def _set_beats(self) -> None:
         async def run_approved() -> datetime | None:
@@ -201,6 +204,7 @@ class House:
         self.beats.add("jobs", self.jobs.look, every["jobs"])
         self.beats.add("waiting", look_after_waiting, every["waiting"])
         self.beats.add("home", self.door.home.refresh, every["home"])
+        self.beats.add("facts", self.facts.tell, every["facts"])
         self.beats.add("digest", self.digest.send, every["digest"])
         self.beats.add("housekeeping", housekeeping, every["housekeeping"])
 
@@ -217,6 +221,7 @@ def intervals(settings: Settings) -> dict[str, timedelta]:
         "requests": min(OFTEN, lease / 2),
         "jobs": OFTEN,
         "home": OFTEN,
+        "facts": OFTEN,
         **socket,
         "waiting": timedelta(minutes=1),
         "digest": timedelta(minutes=1),
@@ -331,7 +336,8 @@ def _assemble(
     front = Front(
         requests, life.drafts, life.settling, approvals, questions, catalogue, accounts, messages, background, lookups,
         client, str(me.team_id),
-        digests, Listings(store, requests, questions, clock), me.url or "",
+        digests, Listings(store, requests, questions, approvals=approvals, settling=life.settling, clock=clock),
+        me.url or "",
     )  # fmt: skip
     metrics = Metrics(
         figures=figures, beats=beats, accounts=accounts, catalogue=catalogue, clock=clock, counted_until=audited
@@ -369,6 +375,7 @@ def _assemble(
         beats=beats,
         accounts=accounts,
         metrics=metrics,
+        facts=FactLog(store.facts, after=audited),
     )
 
 

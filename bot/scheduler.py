@@ -90,7 +90,7 @@ class Beats:
         self._watch_clock(self._clock.now(), asyncio.get_running_loop().time())
 
     def _schedule(self, beat: _Beat) -> None:
-        beat.last = self._clock.now()
+        beat.last, beat.noted = self._clock.now(), None
         self._scheduler.add_job(
             self._tick,
             "interval",

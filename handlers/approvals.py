@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 from handlers.policy import Part, Refusal, Ruling, is_group, missing, right_of, shortages, void_votes
@@ -192,6 +193,36 @@ class Approvals:
         request = await self._requests.found(request_id)
         await self._allowed(request, by, what, says_no=not says_yes)
         return await self._waits(request, seen)
+
+    async def open_to(self, requests: Sequence[Request], by: str) -> set[str]:
+        """The ids of those of these requests that wait for the yes of `by` at this moment: their click would be taken.
+
+        Nothing is noted of those that do not. Raises DirectoryUnavailable.
+        """
+        asked = [one for one in requests if one.state is RequestState.AWAITING]
+        waiting = [one for one in asked if not self._requests.has_expired(one)]
+        roll, theirs = Roll(), set[str]()
+        unasked: Collection[str] = [by]
+        for _ in range(_MOST_TRIES):
+            roll = roll.and_also(await self._who.roll(unasked))
+            theirs, unasked = await self._store.look(partial(self._open_to, waiting, by, roll))
+            if not unasked:
+                break
+        return theirs
+
+    def _open_to(self, requests: Sequence[Request], by: str, roll: Roll, books: Books) -> tuple[set[str], set[str]]:
+        """Those of these that wait for the yes of `by`, and whom else that of others depends on."""
+        theirs, unasked = set[str](), set[str]()
+        for request in requests:
+            try:
+                self._right(request, self._requests.ruling_of(request), by, roll, books, says_no=False)
+            except _Unresolved as unresolved:
+                unasked.update(unresolved.named)
+            except NotAllowed:
+                continue
+            else:
+                theirs.add(request.id)
+        return theirs, unasked
 
     async def _waits(self, request: Request, seen: str) -> Request:
         """The request, if it still waits for a decision as somebody saw it. Raises Sorry."""

@@ -328,7 +328,8 @@ def latest(setup: Setup, now: datetime) -> date | None:
 def following(setup: Setup, now: datetime, had: Collection[date] = ()) -> datetime:
     """When the next digest after `now` is wanted, in UTC; none on the local dates that have `had` theirs."""
     today = now.astimezone(ZoneInfo(setup.time_zone)).date()
-    days = (today + timedelta(days=ahead) for ahead in range(16))  # a week, and this day's may have been
+    # A week, and this day's may have been; yesterday's is still to come where the clocks leapt over midnight.
+    days = (today + timedelta(days=ahead) for ahead in range(-1, 16))
     wanted = (day for day in days if day.weekday() in setup.weekdays and day not in had)
     return next(moment for day in wanted if (moment := moment_of(setup, day)) > now)
 

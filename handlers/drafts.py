@@ -16,7 +16,7 @@ from handlers.policy import is_decided
 from handlers.requests import POSTROOM, SEEN, Asker, Requests, Sorry, note, stored
 from handlers.rulings import Rulings, circumstances
 from handlers.vault import SECRET_LOST
-from providers.accounts import Clock
+from providers.accounts import Account, Clock
 from providers.action import Action, Effect, Quote, Refused, Turn
 from providers.catalogue import Catalogue
 from providers.errors import ProviderError
@@ -167,8 +167,7 @@ class Drafts:
         try:
             if self._vault.lacks(draft.id, action):
                 raise Refused({"": SECRET_LOST.format(so="Nothing was asked: type it once more.")})
-            await action.check(account.client)
-            quote = await action.quote(account.client, account.prices)
+            quote = await self._checked(draft, action, account)
             asking = partial(
                 self._asking, action=action, quote=quote, groups=await self._requests.groups_of(draft.requester)
             )
@@ -194,6 +193,20 @@ class Drafts:
         if checked is not None:
             self._requests.remember(checked, read)
         return None if checked is None else Review(checked, action, quote, problems, cure, asked, queue, why)
+
+    async def _checked(self, draft: Request, action: Action, account: Account) -> Quote | None:
+        """What the provider says to it. Raises Refused, a ProviderError, and Sorry where Postroom broke over it."""
+        try:
+            await action.check(account.client)
+            return await action.quote(account.client, account.prices)
+        except (Refused, ProviderError):
+            raise
+        except Exception:
+            log.exception("check_broke", request_id=draft.id, account=account.name)
+        raise Sorry(
+            "Something broke in Postroom while it was checking this. Nothing was asked. Try again; if it stays like "
+            "this, tell whoever runs it."
+        )
 
     async def review_shown(self, draft: Request) -> None:
         """The form shows the review of `draft`. Until this is known, another process may take the check up again."""

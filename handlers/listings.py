@@ -5,17 +5,19 @@ Nothing is listed that `Questions.known` would not tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from handlers.policy import Refusal, missing, right_of
+from handlers.approvals import Approvals
 from handlers.questions import Questions
 from handlers.requests import Asker, Requests, Sorry
+from handlers.settling import Settling
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Clock
 from storage.lists import Chapter, Spot, Wanted
-from storage.records import Delegation, Request, RequestState, Verdict
+from storage.records import Request, RequestState
 from storage.store import Store
 
 SHOWN = 10
@@ -116,11 +118,21 @@ class ToDecide:
 class Listings:
     """Everything that is listed, each a method that a listener calls."""
 
-    def __init__(self, store: Store, requests: Requests, questions: Questions, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        requests: Requests,
+        questions: Questions,
+        *,
+        approvals: Approvals,
+        settling: Settling,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._requests = requests
         self._questions = questions
-        self._policy = requests.policy
+        self._approvals = approvals
+        self._settling = settling
         self._clock = clock
 
     # Lists.
@@ -214,12 +226,14 @@ class Listings:
                 for one in await lists.kinds_waiting()
                 if own & await who.among(self._requests.ruling_of(one).terms.deciders(one.escalated))
             ]
-            waiting = await lists.waiting_like(kinds, MOST_TO_DECIDE)
-            unclear = await lists.asking_people(MOST_TO_DECIDE)
-            theirs = await self._theirs([*waiting, *unclear], by)
+            for most in (MOST_TO_DECIDE, MOST_TO_DECIDE * 10):
+                waiting, unclear = await lists.waiting_like(kinds, most), await lists.asking_people(most)
+                theirs = await self._theirs([*waiting, *unclear], by)
+                is_all = max(len(waiting), len(unclear)) < most
+                if theirs or is_all:
+                    break  # otherwise the oldest wait for somebody else, and must not hide what is theirs
         except DirectoryUnavailable as error:
             raise Sorry(_SILENT) from error
-        is_all = max(len(waiting), len(unclear)) < MOST_TO_DECIDE
         return ToDecide(
             [one for one in waiting if one.id in theirs], [one for one in unclear if one.id in theirs], is_all
         )
@@ -231,51 +245,17 @@ class Listings:
         except DirectoryUnavailable as error:
             raise Sorry(_SILENT) from error
 
+    async def _theirs(self, requests: Sequence[Request], by: str) -> set[str]:
+        """The ids of those of these requests that wait for the word of `by`, as whoever takes their click says."""
+        decided, settled = await asyncio.gather(
+            self._approvals.open_to(requests, by), self._settling.open_to(requests, by)
+        )
+        return decided | settled
+
     async def _rights_of(self, by: str) -> frozenset[str]:
         """Whose rights somebody has: their own, and of those who handed theirs over; none once they have left."""
         who = self._requests.who
         if not await who.is_active(by):
             return frozenset()
-        return frozenset({by}) | await who.active(one.principal for one in await self._handed_to(by))
-
-    async def _handed_to(self, by: str) -> list[Delegation]:
-        return await self._store.look(lambda books: books.handed_to(by, self._clock.now()))
-
-    async def _theirs(self, requests: Iterable[Request], by: str) -> set[str]:
-        """The ids of those of these requests that wait for the word of `by`. Raises DirectoryUnavailable."""
-        asked = [one for one in requests if self._is_open_to_people(one)]
-        own = await self._rights_of(by)
-        handed = [one for one in await self._handed_to(by) if one.principal in own]
-        votes = await self._store.look(lambda books: {one.id: books.votes(one.id, one.fingerprint) for one in asked})
-        theirs: set[str] = set()
-        for request in asked if own else ():
-            ruling, who = self._requests.ruling_of(request), self._requests.who
-            if request.state is RequestState.UNKNOWN:
-                named = (*ruling.terms.deciders(request.escalated), *self._policy.default.approvers)
-                may = right_of(
-                    by, requester=request.requester, ruling=ruling, entitled=await who.among(named), delegations=handed
-                )
-            else:
-                parts = ruling.parts(request.escalated)
-                people = {part.named: await who.among(part.named) for part in parts}
-                yes = [one for one in votes[request.id] if one.verdict is Verdict.APPROVE]
-                lacks = missing(parts, [people[part.named] for part in parts], {one.principal for one in yes})
-                if not lacks:
-                    yes, lacks = [], list(parts)  # one of them says it once more, and that decides
-                may = right_of(
-                    by,
-                    requester=request.requester,
-                    ruling=ruling,
-                    entitled=frozenset().union(*people.values()),
-                    wanted=frozenset().union(*(people[part.named] for part in lacks)),
-                    delegations=handed,
-                    voted={one.voter for one in yes} | {one.principal for one in yes},
-                )
-            if not isinstance(may, Refusal):
-                theirs.add(request.id)
-        return theirs
-
-    def _is_open_to_people(self, request: Request) -> bool:
-        if request.state is RequestState.UNKNOWN:
-            return request.asks_person
-        return request.state is RequestState.AWAITING and not self._requests.has_expired(request)
+        handed = await self._store.look(lambda books: books.handed_to(by, self._clock.now()))
+        return frozenset({by}) | await who.active(one.principal for one in handed)

@@ -60,16 +60,21 @@ class Rulings:
         books: Books,
         now: datetime,
         *,
-        held: Sequence[Reservation] = (),
-        before: Ruling | None = None,
+        waits: Request | None = None,
     ) -> tuple[Ruling, list[Reservation]]:
         """Who decides, and what is set apart for it. Raises OverBudget where a budget refuses more.
 
-        Where not every price is known, those that are count. What is `held` for it already does not stand in its way.
-        What waits already, by the ruling `before`, is not refused any more: it stays with the owners that it has.
+        Where not every price is known, those that are count. What `waits` already is not refused any more: it stays
+        with the owners that it has. What is held for it does not stand in its way, nor does what was asked later.
         """
-        own = {(one.budget, one.period): one.amount for one in held}
-        owners = {} if before is None else dict(zip(before.over, before.terms.owners, strict=False))
+        own, owners = dict[tuple[str, str], Decimal](), dict[str, tuple[str, ...]]()
+        if waits is not None:
+            before = self._requests.ruling_of(waits)
+            owners = dict(zip(before.over, before.terms.owners, strict=False))
+            for one in books.held(waits.id):
+                own[one.budget, one.period] = one.amount
+                if one.budget not in before.over:
+                    own[one.budget, one.period] += books.held_later(waits.id, one.budget, one.period)
         ruling = rule(self._policy, seen)
         total = seen.total
         if total is None:
@@ -85,7 +90,7 @@ class Rulings:
                 continue
             if budget.over == "owner":
                 over.append(budget)
-            elif before is None:
+            elif waits is None:
                 raise OverBudget(budget, total, left)
             elif budget.name in owners:
                 over.append(replace(budget, owners=owners[budget.name]))

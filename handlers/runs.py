@@ -118,6 +118,11 @@ class Runs:
             log.warning("not_quoted", request_id=request.id, account=account.name, why=type(error).__name__)
             await self._outcomes.conclude(request, _not_sent(action, error), expect=[RequestState.APPROVED])
             return
+        except Exception:
+            log.exception("quote_broke", request_id=request.id, account=account.name)
+            broke = Refused({"": "Postroom itself broke over that: tell whoever runs it."})
+            await self._outcomes.conclude(request, _not_sent(action, broke), expect=[RequestState.APPROVED])
+            return
         is_dearer = action.fingerprint(account.name, quote) != request.fingerprint
         if is_dearer and not self._rulings.is_tolerable(request, action, quote):
             await self._rulings.price_moved(request, action, account, quote)

@@ -15,7 +15,7 @@ from handlers.requests import GONE, POSTROOM, SEEN, SILENT, NotAllowed, Requests
 from handlers.who import DirectoryUnavailable, Roll, people_in
 from providers.accounts import Clock
 from providers.action import Done, Failed, ItemState, Outcome, Pending, Unknown
-from storage.records import Fact, Job, JobKind, MessageKind, NewMessage, Request, RequestState, Telling
+from storage.records import Delegation, Fact, Job, JobKind, MessageKind, NewMessage, Request, RequestState, Telling
 from storage.store import Store
 
 _SETTLED = "This has been settled meanwhile, so your answer was not needed. Its thread tells how it went."
@@ -193,6 +193,17 @@ class Settling:
         self._requests.wake(again.state)
         return again
 
+    async def open_to(self, requests: Sequence[Request], by: str) -> set[str]:
+        """The ids of those of these requests that ask people what became of them, `by` among them.
+
+        Nothing is noted of the others. Raises DirectoryUnavailable.
+        """
+        others = self._policy.default.approvers
+        asking = [one for one in requests if one.state is RequestState.UNKNOWN and one.asks_person]
+        handed, roll = await self._roll(by, [who for one in asking for who in self._named(one, others)])
+        rights = {one.id: self._right(one, by, handed, roll, requester=one.requester, others=others) for one in asking}
+        return {request_id for request_id, right in rights.items() if not isinstance(right, Refusal)}
+
     async def _entitled(
         self, request: Request, by: str, what: str, *, requester: str, others: Sequence[str] = ()
     ) -> tuple[str, Roll]:
@@ -200,27 +211,45 @@ class Settling:
 
         Raises Sorry unless `by` may decide it or is one of `others`. Empty `requester`: whoever asked may, too.
         """
-        ruling = self._requests.ruling_of(request)
-        named = tuple(dict.fromkeys((*ruling.terms.deciders(request.escalated), *others)))
-        handed = await self._store.look(lambda books: books.handed_to(by, self._clock.now()))
         try:
-            roll = await self._who.roll([by, *filter(is_group, named), *(one.principal for one in handed)])
+            handed, roll = await self._roll(by, self._named(request, others))
         except DirectoryUnavailable as error:
             raise Sorry(SILENT) from error
-        right: str | Refusal = Refusal(GONE)
-        if roll.active([by]):
-            away = roll.active(one.principal for one in handed)
-            right = right_of(
-                by,
-                requester=requester,
-                ruling=ruling,
-                entitled=people_in(named, roll.groups),
-                delegations=[one for one in handed if one.principal in away],
-            )
+        right = self._right(request, by, handed, roll, requester=requester, others=others)
         if isinstance(right, Refusal):
             await self._requests.refused_click(request.id, by, what, right.sentence)
             raise NotAllowed(right.sentence)
         return right, roll
+
+    async def _roll(self, by: str, named: Sequence[str]) -> tuple[Sequence[Delegation], Roll]:
+        """What was handed over to `by`, and what the workspace says of all on whom their right depends."""
+        handed = await self._store.look(lambda books: books.handed_to(by, self._clock.now()))
+        return handed, await self._who.roll([by, *filter(is_group, named), *(one.principal for one in handed)])
+
+    def _right(
+        self,
+        request: Request,
+        by: str,
+        handed: Sequence[Delegation],
+        roll: Roll,
+        *,
+        requester: str,
+        others: Sequence[str],
+    ) -> str | Refusal:
+        if not roll.active([by]):
+            return Refusal(GONE)
+        away = roll.active(one.principal for one in handed)
+        return right_of(
+            by,
+            requester=requester,
+            ruling=self._requests.ruling_of(request),
+            entitled=people_in(self._named(request, others), roll.groups),
+            delegations=[one for one in handed if one.principal in away],
+        )
+
+    def _named(self, request: Request, others: Sequence[str]) -> Sequence[str]:
+        """The people and groups who may say what became of a request."""
+        return tuple(dict.fromkeys((*self._requests.ruling_of(request).terms.deciders(request.escalated), *others)))
 
 
 def asked_about(request: Request) -> str:

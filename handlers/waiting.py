@@ -133,7 +133,7 @@ class Waiting:
         is_new = not (request.escalated and ruling.stands_in and set(ruling.instead_of) <= set(stood_for))
         if (is_time or short) and ruling.terms.escalate_to and not escalated and is_new:
             news.facts["escalated"] = list(ruling.terms.escalate_to)
-            why = next((one.why for one in short if one.part.budget not in stood_for), None)
+            why = " ".join(one.why for one in short if one.part.budget not in stood_for) or None
             if why is not None:
                 news.facts["short"] = why
             also = await self._who.able(ruling.terms.escalate_to)
@@ -208,7 +208,7 @@ class Waiting:
         seen = circumstances(request, self._requests.action_of(request), quote, groups)
         since = request.waiting_since or request.created_at
         held, before = books.held(request.id), self._requests.ruling_of(request)
-        ruling, reservations = self._rulings.of(seen, quote, books, since, held=held, before=before)
+        ruling, reservations = self._rulings.of(seen, quote, books, since, waits=request)
         is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
             (one.budget, one.period, one.amount) for one in held
         }

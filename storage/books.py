@@ -95,6 +95,16 @@ class Books:
         """What a request has reserved or spent of which budgets."""
         return reservations_of(self._db, request_id)
 
+    def held_later(self, request_id: str, budget: str, period: str) -> Decimal:
+        """What requests that were begun after this one have reserved or spent of a budget's month."""
+        question = (
+            "SELECT COALESCE(SUM(reservations.reserved + reservations.spent), 0) AS units FROM reservations"
+            " JOIN requests ON requests.id = reservations.request_id WHERE budget = ? AND period = ?"
+            " AND requests.rowid > (SELECT rowid FROM requests WHERE id = ?)"
+        )
+        row = self._db.execute(question, [budget, period, request_id]).fetchone()
+        return int(row["units"]) / _UNITS
+
     def was_taken(self, request_id: str, click: str) -> bool:
         """Whether the audit has a decision about a request by this very click; an empty one never."""
         question = "SELECT 1 FROM audit WHERE request_id = ? AND json_extract(detail, '$.click') = ?"

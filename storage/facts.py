@@ -29,6 +29,15 @@ class Facts:
             ]
         )
 
+    async def after(self, seq: int, most: int) -> list[AuditEntry]:
+        """The first facts that come after entry `seq`."""
+        return await self._database.read(
+            lambda db: [
+                as_entry(row)
+                for row in db.execute("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", [seq, most])
+            ]
+        )
+
     async def last(self, what: str) -> AuditEntry | None:
         """The latest fact of this kind about the house itself: noted for no request, with an empty id."""
 

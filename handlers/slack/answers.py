@@ -36,6 +36,7 @@ LONGEST_OPTION = 150
 """Slack's limits on a menu: its options, and the characters of the value behind each."""
 _NOT_SHOWN = "It could not be shown, because the window was closed or Slack did not answer."
 _STOPPED = "Postroom was stopped while it was asking for this, so it cannot tell whether you were shown it."
+_BROKE = "Something broke in Postroom while it was asking for this, so nothing is shown."
 _SEE_TO_IT = "If something was made just now, such as a key, it is at the provider all the same: see to it there."
 OLD_LIST = "This list is from an older version of Postroom. Type the command again."
 
@@ -132,7 +133,7 @@ class Answers:
         if isinstance(error, Sorry):
             return error.sentence
         log.error("reveal_broke", command=action.command, account=account.name, exc_info=error)
-        return f"Something broke in Postroom while it was asking for this, so nothing is shown. {_SEE_TO_IT}"
+        return f"{_BROKE} {_SEE_TO_IT}"
 
     async def was_stopped(self, begun: Request) -> None:
         """The process that was to show a credential has ended: say so where it was to be shown."""
@@ -209,6 +210,11 @@ class Answers:
             return outcome, await action.quote(account.client, account.prices)
         except ProviderError as error:
             raise _sorry(error, action, account) from error
+        except Sorry:
+            raise
+        except Exception:
+            log.exception("answer_broke", command=action.command, account=account.name)
+        raise Sorry(f"{_BROKE} Try again; if it stays like this, tell whoever runs it.")
 
     def read_asked(self, value: str) -> tuple[Action, Account]:
         """What a button of an answer asks anew. Raises Sorry where this version cannot read it."""

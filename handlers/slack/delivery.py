@@ -45,7 +45,7 @@ PATIENCE = 45.0
 """Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
-_NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
 MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"})
 
@@ -150,6 +150,8 @@ class Delivery:
             log.exception("message_broke", message_id=message.id, request_id=message.request_id)
             await self._later(owed, error, maybe_posted=True)
         else:
+            if not message.ts:
+                log.info("posted", kind=message.kind.value, channel=place.channel, message_id=message.id)
             await self._store.outbox.sent(message, ts=place.ts, posted_in=place.channel)
 
     async def _put(self, owed: Owed, shown: Rendered) -> _Place:
@@ -212,7 +214,7 @@ class Delivery:
         elif word in _GONE and message.ts:
             log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
             await self._store.outbox.postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
-        elif word in _NO_WAY_IN and message.kind in _STORY and not is_person(message.channel):
+        elif word in NO_WAY_IN and message.kind in _STORY and not is_person(message.channel):
             # Postroom is not, or no longer, a member there: the story is then told to the asker in person.
             log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)
             await self._store.outbox.move_thread(message.request_id, owed.request.requester, self._clock.now())

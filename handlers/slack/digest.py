@@ -23,10 +23,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from handlers.digest import Digest, Digests, Section, shares_of
 from handlers.listings import Filter, Scope, Status
 from handlers.questions import Spent
-from handlers.requests import Asker, Sorry
+from handlers.requests import POSTROOM, Asker, Sorry
 from handlers.slack import entered, windows
 from handlers.slack.channels import why_not
-from handlers.slack.delivery import MAYBE_DONE, METADATA, TOO_RICH, find_posted
+from handlers.slack.delivery import MAYBE_DONE, METADATA, NO_WAY_IN, TOO_RICH, find_posted
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import Messages, total
 from handlers.slack.words import (
@@ -44,7 +44,7 @@ from handlers.slack.words import (
     small,
 )
 from providers.notices import Notice
-from storage.digests import Claim, Day, Setup
+from storage.digests import CLOSED, Claim, Day, Setup
 from storage.outbox import Owed
 from storage.records import Message, MessageKind, Request, RequestState
 
@@ -96,6 +96,15 @@ _LISTED_AS: Mapping[Section, Status] = {
     Section.ENDED: Status.ENDED,
 }
 _OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom digest to see it as it is now."
+_NO_WAY_IN = (
+    "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). Type /invite "
+    "@postroom in that channel. It is tried again for six hours, and on each of its days; what it would have told is "
+    "in the next. If nobody wants it any more, turn it off with /postroom digest setup."
+)
+_ARCHIVED = (
+    "{} is archived, so its digest, which you had set up, is turned off. If the channel is used again, type "
+    "/postroom digest setup there."
+)
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CALLED_OFF = (RequestState.DENIED, RequestState.EXPIRED, RequestState.CANCELLED)
 DEFAULT_SECTIONS = tuple(one.value for one in Section)
@@ -257,17 +266,20 @@ def _noticed(digest: Digest) -> list[sb.Block]:
 
 def _notices(about: Section, found: Sequence[tuple[str, Notice]], most: int) -> list[sb.Block]:
     lines = [
-        f"• {named(clip(notice.name, 64))} — {escape(shorten(notice.note, 80, placeholder=' …'))} · {code(account)}"
+        f"• {named(clip(notice.name, 64))} — {escape(shorten(notice.note, 90, placeholder=' …'))} · {code(account)}"
         for account, notice in found[:most]
     ]
     return paragraphs([_NOTICED[about][0].format(_number(len(found), *_THINGS[about])), *lines])
 
 
 def _silent(digest: Digest) -> list[sb.Block]:
-    return [
-        small(f":speech_balloon: {code(account)} could not be asked what to look after: {escape(clip(why, 200))}")
+    told = [
+        f":speech_balloon: {code(account)} could not be asked what to look after: {escape(clip(why, 200))}"
         for account, why in digest.silent[:LISTED]
     ]
+    if more := digest.silent[LISTED:]:
+        told.append(f":speech_balloon: Nor could {', '.join(code(account) for account, _ in more)}.")
+    return [small(line) for line in told]
 
 
 def _number(count: int, one: str, many: str) -> str:
@@ -310,8 +322,7 @@ class DigestPost:
                     return
             maybe = False
             if self._digests.is_too_late(claim, setup):
-                log.warning("digest_missed", channel=claim.channel, day=claim.day.isoformat(), attempts=claim.attempts)
-                await self._digests.books.settle(claim, Day.MISSED, note="too late")
+                await self._missed(claim)
                 return
             digest = await self._digests.compose(claim.channel, setup.sections, claim.since)
             if digest.is_empty and not setup.when_empty:
@@ -325,7 +336,11 @@ class DigestPost:
             await self._digests.books.settle(claim, Day.SENT, ts=ts)
         except SlackApiError as error:
             unclear = slack_error(error) in MAYBE_DONE or error.response.status_code >= 500
-            await self._later(claim, error, maybe_posted=unclear if posting else maybe)
+            maybe = unclear if posting else maybe
+            if slack_error(error) in NO_WAY_IN:
+                await self._closed(claim, setup, error, maybe_posted=maybe)
+            else:
+                await self._later(claim, error, maybe_posted=maybe)
         except aiohttp.ClientConnectorError as error:
             await self._later(claim, error, maybe_posted=maybe and not posting)
         except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
@@ -361,7 +376,35 @@ class DigestPost:
                 return str(answer["ts"])
         return str((await self._client.chat_postMessage(**arguments))["ts"])
 
-    async def _later(self, claim: Claim, error: Exception, *, maybe_posted: bool) -> None:
+    async def _missed(self, claim: Claim, note: str = "too late") -> None:
+        log.warning("digest_missed", channel=claim.channel, day=claim.day.isoformat(), attempts=claim.attempts)
+        await self._digests.books.settle(claim, Day.MISSED, note=CLOSED if claim.is_closed else note)
+
+    async def _closed(self, claim: Claim, setup: Setup, error: SlackApiError, *, maybe_posted: bool) -> None:
+        """Slack lets nothing be posted in the channel: whoever set its digest up is told, once, and can mend it."""
+        word = slack_error(error)
+        if word == "is_archived":
+            await self._digests.turn_off(claim.channel, POSTROOM)
+            await self._tell(setup, _ARCHIVED.format(place(claim.channel)))
+            await self._missed(claim, word)
+            return
+        is_told = claim.is_closed or await self._tell(setup, _NO_WAY_IN.format(place(claim.channel), word))
+        if self._digests.is_too_late(claim, setup):
+            await self._missed(claim, CLOSED if is_told else word)
+        else:
+            await self._later(claim, error, maybe_posted=maybe_posted, note=CLOSED if is_told else "")
+
+    async def _tell(self, setup: Setup, sentence: str) -> bool:
+        """Tell whoever set a digest up, in person; False when they were not reached."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.chat_postMessage(channel=setup.set_by, text=sentence)
+        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("digest_owner_not_told", channel=setup.channel, error=slack_error(error))
+            return False
+        return True
+
+    async def _later(self, claim: Claim, error: Exception, *, maybe_posted: bool, note: str = "") -> None:
         seconds = min(FIRST_RETRY * 2 ** min(claim.attempts - 1, 16), LONGEST_RETRY)
         if isinstance(error, SlackApiError) and error.response.status_code == 429:
             said = str(error.response.headers.get("Retry-After", ""))
@@ -371,7 +414,7 @@ class DigestPost:
             again_in_seconds=seconds,
         )  # fmt: skip
         due = self._digests.now() + timedelta(seconds=seconds)
-        await self._digests.books.later(claim, due, maybe_posted=maybe_posted)
+        await self._digests.books.later(claim, due, maybe_posted=maybe_posted, note=note)
 
 
 # What people ask about it.
@@ -479,7 +522,10 @@ class DigestCommands:
 
     async def _take(self, values: Mapping[str, Any], asker: Asker) -> str:
         setup, is_off = read_setup(values, asker.user, self._digests.now())
-        await self._may_set_up(setup.channel, asker.user)
+        before = await self._digests.books.setup_of(setup.channel) if is_off else None
+        # Whoever set it up can be rid of it, also where Postroom, or they, have been shown out.
+        if before is None or before.set_by != asker.user:
+            await self._may_set_up(setup.channel, asker.user)
         if is_off:
             was_on = await self._digests.turn_off(setup.channel, asker.user)
             return "No digest is posted there any more." if was_on else "There was no digest, and there is none now."

@@ -39,6 +39,7 @@ UNSTORED = (
     "Postroom could not write this down, so nothing was stored and nothing was done. Try again in a few minutes; if it "
     "stays like this, tell whoever runs it: the disk may be full."
 )
+TOO_LATE = frozenset({"expired_trigger_id", "exchanged_trigger_id"})
 FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this from you. Nothing was changed."
 
 
@@ -108,6 +109,10 @@ class Front:
                 await work
             except Sorry as sorry:  # an answer like any other: nothing broke
                 await self.sorry(body, sorry)
+            except SlackApiError as error:
+                if not (is_closed(error) or slack_error(error) in TOO_LATE):
+                    raise
+                await self.sorry(body, error)  # people close windows and wait too long: nothing broke either
 
         async def tell(error: Exception) -> None:
             await self.sorry(body, error)
@@ -222,7 +227,7 @@ class Front:
         """Tell the person what went wrong: the sentence of a Sorry, or that Postroom broke."""
         if isinstance(error, Sorry):
             await self.tell(body, error)
-        elif isinstance(error, SlackApiError) and slack_error(error) in ("expired_trigger_id", "exchanged_trigger_id"):
+        elif isinstance(error, SlackApiError) and slack_error(error) in TOO_LATE:
             await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
         elif is_closed(error):
             log.info("window_closed")  # whoever closed it waits for nothing any more

@@ -234,7 +234,7 @@ class RequestLists:
 
     def _line(self, request: Request, threads: Mapping[str, tuple[str, str]], *, own: bool) -> sb.Block:
         headline = escape(clip(self._front.messages.headline(request), 150))
-        status = self._front.messages.status(request).replace("\n", " ")
+        status = re.sub(r"(?<=\w)\n", " · ", self._front.messages.status(request)).replace("\n", " ")
         when = [total(request.quote), moment(request.created_at), self.link(request, threads, "Thread")]
         where = place(request.channel) if own else f"{person(request.requester)} in {place(request.channel)}"
         return section(

@@ -692,7 +692,9 @@ def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 def _asks_for_less(request: Request, body: Json, approvals: str) -> Sequence[str]:
     fits = " and ".join(f"“{escape(str(one))}”" for one in body.get("fits") or ())
-    now = f"it fits the budget {fits}" if fits else f"the price of what is left is known: {total(body.get('new'))}"
+    now = f"it fits the budget {fits}" if fits else f"what is left costs {total(body.get('new'))}, and is asked anew"
+    if (before := _quote(body.get("old"))) is not None and before.total is None:
+        now = f"the price of what is left is known: {total(body.get('new'))}"
     asks = f":heavy_minus_sign: With that, {now}. The card in {place(approvals)} asks for that; nothing is decided yet."
     return [*_taken_out(request, body), asks]
 

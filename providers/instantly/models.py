@@ -72,7 +72,9 @@ _COULD_NOT_CREATE = "could not create campaign"
 
 
 def _word(value: Any) -> str:
-    """A word as it was said, whatever it is: one that nobody has documented is noted as it stands there."""
+    """A word as it was said, so that one that nobody has documented is noted; of what is no word, what it is."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     return "" if value is None else str(value)
 
 

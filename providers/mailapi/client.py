@@ -177,7 +177,7 @@ class MailApiClient(Client):
         else:
             return self._accepted_domain(reply)
         raise RateLimited(
-            f"MailAPI takes sub-domains of {domain} once an hour, and it is too early for the next ones.",
+            f"MailAPI takes sub-domains of {domain} once an hour, and that hour is not over.",
             retry_after=SUB_DOMAIN_SECONDS if retry_after is None else retry_after,
             cure="Nothing was changed. Ask again when that hour is over.",
             status=429,

@@ -32,13 +32,15 @@ def word(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Text; what is absent is empty."""
-    return "" if value is None else str(value)
+    """Text, also out of a list of texts; empty for what is absent, and for what no person can read."""
+    if isinstance(value, list | tuple):
+        return ", ".join(filter(None, (text(inner) for inner in value if not isinstance(inner, list | tuple))))
+    return "" if value is None or isinstance(value, dict) else str(value)
 
 
 def text_or_none(value: Any) -> str | None:
     """Text, or None where there is none."""
-    return None if value is None or value == "" else str(value)
+    return text(value) or None
 
 
 def number_or_none(value: Any) -> int | None:
@@ -51,7 +53,7 @@ def meaning(said: Any, vocabulary: Mapping[str, _Meaning], unknown: _Meaning, ki
     """What a word stands for; `unknown`, and told to `odd`, when nobody has documented it."""
     found = vocabulary.get(word(said))
     if found is None and odd is not None and word(said):
-        odd(kind, str(said))
+        odd(kind, text(said) or type(said).__name__)
     return unknown if found is None else found
 
 
@@ -86,9 +88,8 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _texts(value: Any) -> tuple[str, ...]:
     """Texts that may hold spaces, out of a list or a single one."""
-    if isinstance(value, list | tuple):
-        return tuple(str(inner) for inner in value if inner is not None)
-    return () if value is None or value == "" else (str(value),)
+    texts = value if isinstance(value, list | tuple) else (value,)
+    return tuple(read for inner in texts if (read := text(inner)))
 
 
 def _ids(value: Any) -> tuple[str, ...]:
@@ -115,10 +116,7 @@ def _field_errors(value: Any) -> dict[str, list[str]]:
     """Laravel's `{field: [text]}`; a bare text counts as a list of one."""
     if not isinstance(value, dict):
         return {}
-    return {
-        str(name): [str(inner) for inner in texts] if isinstance(texts, list) else [str(texts)]
-        for name, texts in value.items()
-    }
+    return {str(name): list(_texts(texts)) for name, texts in value.items()}
 
 
 def _secret_or_none(value: Any) -> SecretStr | None:

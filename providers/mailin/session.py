@@ -381,9 +381,14 @@ def as_refusal(body: JsonValue) -> Refusal:
 
 
 def _says_error(body: JsonValue) -> bool:
-    """`error: true`, in any of the ways in which that can be written; texts other than a "no" are errors as well."""
-    said = body.get("error") if isinstance(body, dict) else None
-    return said not in (None, False, 0, "", "0", "false", "False", [], {})
+    """`error: true`, in any of the ways in which that can be written; texts other than a "no" are errors as well.
+
+    `success: false` says the same.
+    """
+    if not isinstance(body, dict):
+        return False
+    said = body.get("error")
+    return body.get("success") is False or said not in (None, False, 0, "", "0", "false", "False", [], {})
 
 
 def _body(answer: Answer) -> JsonValue:

@@ -20,7 +20,7 @@ from providers.accounts import AccountSettings, PriceList
 from providers.catalogue import open_account
 from tests.house import House, open_house, served
 
-BEATS = ("outbox", "requests", "jobs", "waiting", "home", "digest", "housekeeping")
+BEATS = ("outbox", "requests", "jobs", "waiting", "home", "facts", "digest", "housekeeping")
 
 
 async def ready(house: House) -> dict[str, str]:
@@ -71,13 +71,13 @@ class TestABeatIsLate:
         told = await doctors_word(house)
         assert told is not None
         assert told.ok
-        assert told.said == "A Postroom runs on this database, and its 7 beats are on time."
+        assert told.said == "A Postroom runs on this database, and its 8 beats are on time."
 
     async def test_one_breaks_each_time(self, house: House) -> None:
         with closing(sqlite3.connect(house.settings.database)) as outside:
             outside.execute("DROP TABLE jobs")
         house.clock.advance(seconds=61)
-        await self.beats(house, "outbox", "requests", "home")
+        await self.beats(house, "outbox", "requests", "home", "facts")
         house.inside.beats.wake("jobs")
         await until(lambda: {one.name: one.failures for one in house.inside.beats.seen()}["jobs"] > 0)
 

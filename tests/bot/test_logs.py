@@ -277,6 +277,24 @@ class TestTheRequestStandsOnEveryLineAboutIt:
         assert {"message_not_delivered", "slack_rate_limited"} <= {line["event"] for line in calls}
         assert {line["request_id"] for line in calls} == {first.id}
 
+    async def test_each_fact_is_a_line_once(self, tmp_path: Path) -> None:
+        stream = start(format="json")
+        async with open_house(tmp_path, quiet=False) as house:
+            story = await house.asks(house.ana, "acme.com", reason="Top secret")
+            await house.inside.facts.tell()
+            await house.omar.clicks(story.card, "approve")
+            await house.runs_for(hours=2)
+            await house.inside.facts.tell()
+            await house.inside.facts.tell()
+            lines = self.lines(stream, "bot.facts")
+            audited = house.on_disk(f"SELECT what, actor, seq FROM audit WHERE request_id = '{story.id}' ORDER BY seq")
+
+        about = [line for line in lines if line.get("request_id") == story.id]
+        assert [(line["what"], line["by"], line["entry"]) for line in about] == audited
+        assert {"asked", "approved", "done"} <= {line["what"] for line in about}
+        assert [line["entry"] for line in lines] == sorted({line["entry"] for line in lines})
+        assert "Top secret" not in str(lines)
+
     async def test_a_click_that_breaks(self, tmp_path: Path) -> None:
         stream = start(format="json")
         async with open_house(tmp_path, quiet=False) as house:

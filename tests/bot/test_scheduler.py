@@ -205,6 +205,22 @@ class TestHeartbeat:
         assert heard == [timedelta(0), timedelta(0), timedelta(seconds=6)]
         await beats.stop(1)
 
+    async def test_after_the_clock_was_set_back_it_is_noted_by_the_new_time(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scheduler, "WATCH_SECONDS", 0.05)
+        clock = HandClock()
+        beats = Beats(store, clock)
+        work = Work()
+        beats.add("work", work, NEVER)
+        beats.start()
+        await until(lambda: work.ended == 1)
+        clock.advance(hours=-1)
+        await until(lambda: work.ended > 1)
+        await asyncio.sleep(0.2)
+        assert (await store.beats.last())["work"] == clock.now()
+        await beats.stop(1)
+
     async def test_one_is_late_after_three_of_its_intervals_and_a_grace(self, store: Store) -> None:
         clock = HandClock()
         beats = Beats(store, clock)

@@ -214,7 +214,7 @@ class TestHealth:
         ready = await http.get(f"{url}/readyz")
 
         assert ready.status_code == 503
-        assert ready.json()["wrong"] == {"beats": "late: outbox, requests, jobs, home"}
+        assert ready.json()["wrong"] == {"beats": "late: outbox, requests, jobs, home, facts"}
         await house.inside.beats.stop(1)
 
 

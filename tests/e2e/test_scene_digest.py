@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -69,6 +70,11 @@ def digests(house: House, channel: str = "C0OUTREACH") -> list[Message]:
     found = [message for message in house.slack.messages(channel) if message.text.startswith("Digest: ")]
     assert all(message.metadata and message.metadata["event_type"] == METADATA for message in found)
     return found
+
+
+def told(house: House) -> list[str]:
+    """What Ana was told about digests in person."""
+    return [one.text for one in house.slack.messages(house.slack.dm("ana").id) if "digest" in one.text]
 
 
 def days(house: House) -> list[tuple[Any, ...]]:
@@ -361,10 +367,71 @@ class TestWhen:
         await house.passes(hours=1)
         await beat(house)
         assert digests(house) == []
+        assert "/invite" in told(house)[-1]
         house.slack.invite("outreach", BOT_USER_ID)
         house.clock.advance(minutes=1)
         await beat(house)
         assert len(digests(house)) == 1
+
+    async def test_whoever_set_it_up_is_told_once_however_long_it_lasts(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        house.slack.remove("outreach", BOT_USER_ID)
+        for _ in range(3):
+            assert await sent_within_a_day(house) == []
+        await house.restarts()
+        assert await sent_within_a_day(house) == []
+        assert len(told(house)) == 1
+        assert {state for _, _, state in days(house)} == {"missed"}
+
+        house.slack.invite("outreach", BOT_USER_ID)
+        assert len(await sent_within_a_day(house)) == 1
+        house.slack.remove("outreach", BOT_USER_ID)
+        assert await sent_within_a_day(house) == []
+        assert len(told(house)) == 2
+
+    async def test_nobody_is_woken_because_a_channel_takes_none(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        house.slack.remove("outreach", BOT_USER_ID)
+        await house.passes(hours=1, minutes=20)
+        await beat(house)
+        assert "postroom_outbox_waiting 0.0" in (await house.inside._page())[0].decode()
+
+    async def test_whether_it_was_posted_cannot_be_looked_up_there_and_it_ends_all_the_same(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=1)
+        await beat(house)
+        house.slack.remove("outreach", BOT_USER_ID)
+        assert await sent_within_a_day(house) == []
+        assert days(house)[0] == ("C0OUTREACH", "2026-03-02", "missed")
+        assert len(told(house)) == 1
+
+    async def test_of_an_archived_channel_it_is_turned_off(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        place = house.slack.channel("outreach")
+        house.slack.add_channel(replace(place, is_archived=True))
+        await house.passes(hours=1)
+        await beat(house)
+        assert "turned off" in told(house)[-1]
+        assert house.on_disk("SELECT channel FROM digests") == []
+        assert await sent_within_a_day(house) == []
+        assert len(told(house)) == 1
+
+    async def test_whoever_set_it_up_is_rid_of_it_also_where_postroom_was_thrown_out(self, house: House) -> None:
+        await sets_up(house, house.ana)
+        house.slack.remove("outreach", BOT_USER_ID)
+        assert "not in this channel" in await sets_up(house, house.omar, more=["off"])
+        assert "No digest is posted there any more" in await sets_up(house, house.ana, more=["off"])
+
+    async def test_what_is_owed_ends_when_it_is_set_up_anew(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=1)
+        await house.passes(hours=1)
+        await beat(house)
+        assert days(house) == [("C0OUTREACH", "2026-03-02", "owed")]
+        assert "Tuesday 3 March at 10:00" in await sets_up(house, house.ana, at="10:00", more=["when_empty"])
+        assert "postroom_outbox_waiting 0.0" in (await house.inside._page())[0].decode()
+        assert await sent_within_a_day(house) == ["03 09:00"]
 
     async def test_a_day_that_had_its_digest_gets_no_other_when_the_time_is_changed(self, house: House) -> None:
         await sets_up(house, house.ana, more=["when_empty"])

@@ -18,6 +18,7 @@ from bot.sandbox import payloads
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import BOT_USER_ID, OTHER_TEAM_ID, Channel, User, View
 from bot.sandbox.people import Person
+from handlers import listings
 from providers.mailin.sandbox import Fault
 from storage.records import RequestState
 from tests.e2e.crowd import many_more
@@ -108,7 +109,7 @@ class TestWhatStandsThere:
         said = await shows(house, house.slack.person("lena"))
 
         assert "Under way for others" in said
-        assert "`░░░░░░░░░░` 0 of 2" in said
+        assert "`░░░░░░░░░░` 0 of 2 · Mailin" in said
         assert "launch.com" not in said
         assert "Under way for others" not in await shows(house, house.ana)
 
@@ -263,6 +264,33 @@ class TestDeciding:
 
         assert await story.state() is RequestState.WORKING
         assert any("<@U0LENA> (for <@U0FINN>) approved this" in line for line in story.thread)
+
+    async def test_what_others_hold_up_hides_nothing(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listings, "MOST_TO_DECIDE", 2)
+        for number in range(2):
+            await house.asks(house.ana, *(f"{number}{name}" for name in FOUR))
+            await house.omar.clicks(await opened(house, house.omar), "approve")
+            await house.tick()
+        await house.asks(house.ana, "acme.com")
+        assert "Waiting for you: 1" in await shows(house, house.omar)
+
+    async def test_it_waits_again_for_those_whose_yes_no_longer_counts(self, house: House) -> None:
+        await house.finn.types("/postroom away until friday <@U0LENA|lena>")
+        await house.tick()
+        await house.asks(house.ana, *FOUR)
+        lena = house.slack.person("lena")
+        await lena.clicks(await opened(house, lena), "approve")
+        await house.tick()
+        assert "Waiting for you" not in await shows(house, house.finn)
+
+        house.slack.users["U0LENA"] = replace(house.slack.users["U0LENA"], deleted=True)
+        house.clock.advance(minutes=2)  # for so long it is remembered who she was
+        assert "Waiting for you: 1" in await shows(house, house.finn)
+        await house.finn.clicks(await opened(house, house.finn), "approve")
+        await house.tick()
+
+        assert "Waiting for you" not in now_in(house.finn)
+        assert "Waiting for you: 1" in await shows(house, house.omar)
 
     async def test_it_waits_for_the_owner_of_an_overdrawn_budget_as_well(self, house: House) -> None:
         tight = BudgetSettings(

@@ -84,6 +84,13 @@ def test_shortly_before_midnight_is_not_lost_by_midnight() -> None:
     assert latest(setup("23:59"), utc("2026-03-02 23:30")) == date(2026, 3, 2)  # half past midnight in Berlin
 
 
+def test_where_the_clocks_leap_over_midnight_the_next_is_of_the_day_before() -> None:
+    wanted = setup("23:55", "America/Nuuk")
+    moment = moment_of(wanted, date(2026, 3, 28))  # that evening ends at eleven
+    assert moment == utc("2026-03-29 01:55")
+    assert following(wanted, moment - timedelta(seconds=1)) == moment
+
+
 def test_what_was_due_before_it_was_set_up_is_not_made_up_for() -> None:
     its = setup("09:00", set_at=utc("2026-03-02 09:00"))
     assert latest(its, utc("2026-03-02 10:00")) is None
@@ -129,6 +136,7 @@ def test_the_longest_digest_fits_into_one_message(tmp_path: Path) -> None:
     for blocks in (drawn.blocks, drawn.plainly):
         assert len(blocks) <= 50
         assert len(reading(blocks)) <= 13_000
+        assert all(f"account-{number}" in reading(blocks) for number in range(20))  # of those that did not answer
         assert not message_problems(blocks)
     assert len(drawn.plainly) < len(drawn.blocks)
 

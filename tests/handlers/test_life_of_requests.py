@@ -461,15 +461,18 @@ class LifeOfRequests(RuleBasedStateMachine):
 
     def lacks(self, model: Model, votes: Collection[tuple[str, str]]) -> list[str]:
         """Whose yes is missing still, people and groups."""
+        return [one for part in self.lacking(model, votes) for one in model.parts[part][0]]
+
+    def lacking(self, model: Model, votes: Collection[tuple[str, str]]) -> list[int]:
+        """Of the rule's own people (0), of the owners (1): whose yes is missing still."""
         principals = {principal for _, principal in votes}
         instead = {one for voter, _ in votes for one in self.handed_to(voter)} - {model.requester}
         said_yes = [principals, principals | instead]  # for an owner also in their place
         return [
-            one
-            for of_owners, (named, needs) in enumerate(model.parts)
-            if len(self.people(named) & said_yes[of_owners]) < needs
-            for one in named
-        ]
+            part
+            for part, (named, needs) in enumerate(model.parts)
+            if len(self.people(named) & said_yes[part]) < needs
+        ]  # fmt: skip
 
     def waits(self, model: Model) -> bool:
         """Whether it can be decided: what has waited too long has ended, also before anybody has said so."""
@@ -495,15 +498,20 @@ class LifeOfRequests(RuleBasedStateMachine):
         if verdict is Verdict.DENY:
             self.ends(model, S.DENIED)
             return
-        [principal] = self.stage.rows(
-            "SELECT principal FROM votes WHERE request_id = ? AND voter = ? ORDER BY rowid DESC LIMIT 1", model.id, by
-        )
-        assert principal[0] in right
         model.votes = self.counting(model)
         if without:
             model.things = {one: price for one, price in model.things.items() if one not in without}
             model.subjects -= without
             model.votes = []
+            fits = bool(model.owners) and not self.is_over(SHOP, model, model.total)
+            if fits and all(1 in self.lacking(model, [(by, one)]) for one in right):
+                self.is_asked(model, again=True)  # what is left is for the rules alone
+                return
+        [principal] = self.stage.rows(
+            "SELECT principal FROM votes WHERE request_id = ? AND voter = ? ORDER BY rowid DESC LIMIT 1", model.id, by
+        )
+        assert principal[0] in right
+        if without:
             model.cards.append(model.fingerprint)
         model.votes.append((by, principal[0]))
         if not self.lacks(model, model.votes):
@@ -987,6 +995,8 @@ class LifeOfRequests(RuleBasedStateMachine):
             detail = json.loads(row["detail"])
             if row["what"] in SAID:
                 self.facts[row["request_id"], row["what"]] += 1
+            if row["what"] == "edited" and "rule" in detail:
+                self.facts[row["request_id"], "asks_for_less"] += 1
             if row["what"] == "attended":
                 said = {"void": "votes_void", "own_again": "enough_again"}
                 both = [said.get(one, one) for one in ("escalated", "reminded", *said) if one in detail]

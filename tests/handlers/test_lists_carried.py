@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handlers.listings import Filter, Scope, Status
@@ -48,6 +48,7 @@ def test_what_is_carried_comes_back(wanted: Filter, spot: Spot | None, newer: bo
     st.one_of(st.text(max_size=200), st.binary(max_size=200).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 )
 def test_anything_else_is_a_sentence(value: str) -> None:
+    assume(value != _carry(Filter()))  # the shortest that is carried, two braces, is found by chance now and then
     with pytest.raises(Sorry):
         _read(value)
 

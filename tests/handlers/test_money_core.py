@@ -48,7 +48,7 @@ from providers.action import (
 from providers.catalogue import Catalogue
 from providers.errors import OutcomeUnknown, RateLimited, Rejected, Upstream
 from storage.records import Fact, Job, JobKind, MessageKind, Request, RequestState, Reservation, Telling, Verdict
-from storage.sqlite import SqliteDatabase
+from storage.sqlite import SqliteDatabase, StoreUnavailable
 from storage.store import Store
 from tests.handlers.stage import (
     ANA,
@@ -1630,16 +1630,34 @@ async def test_each_account_sends_one_at_a_time_in_the_order_of_the_decisions(co
     assert keys.index(f"{first.id}#1") < keys.index(f"{second.id}#1")
 
 
-async def test_one_that_cannot_be_run_does_not_keep_back_the_next(core: Core) -> None:
+async def test_one_that_cannot_be_run_does_not_keep_back_the_next(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = await core.approved("cup"), await core.approved("hat")
-    core.till.broken = RuntimeError("Ours")
+    begin = core.store.runs.begin
+
+    async def fails_for_the_first(request_id: str, **given: Any) -> Request | None:
+        if request_id == first.id:
+            raise StoreUnavailable("The disk is full.")
+        return await begin(request_id, **given)
+
+    monkeypatch.setattr(core.store.runs, "begin", fails_for_the_first)
     await core.runs.run_approved()
     await core.runs.executions.settled()
-    assert core.till.sent == []
-    core.till.broken = None
+    assert [key for _, key, _ in core.till.sent] == [f"{second.id}#1"]
+    monkeypatch.undo()
     await core.runs.run_approved()
     await core.runs.executions.settled()
-    assert [key for _, key, _ in core.till.sent] == [f"{first.id}#1", f"{second.id}#1"]
+    assert [key for _, key, _ in core.till.sent] == [f"{second.id}#1", f"{first.id}#1"]
+
+
+async def test_one_over_whose_price_postroom_breaks_has_failed_unsent(core: Core) -> None:
+    first, second = await core.approved("cup"), await core.approved("hat")
+    core.till.prices = {"cup": "many"}  # type: ignore[dict-item]
+    await core.runs.run_approved()
+    await core.runs.executions.settled()
+
+    assert [key for _, key, _ in core.till.sent] == [f"{second.id}#1"]
+    assert (await core.now(first)).state is S.FAILED
+    assert await core.money() == dollars("0", "10")
 
 
 # Too early.

@@ -556,6 +556,19 @@ def test_who_stands_in_does_so_only_for_those_who_cannot(
     assert own_people_again(ruling) == over
 
 
+def test_who_stood_in_before_parts_had_stand_ins_of_their_own_still_does() -> None:
+    over = owner_ruling(rule(policy(), BUYING), [Budget("all", Decimal(1), "USD", over="owner", owners=("U0GUS",))])
+    own = Part(DEFAULT.approvers)
+    stored = with_stand_ins(over, ("U0NORA",), [own]).to_json()
+    del stored["instead_of"]
+
+    ruling = Ruling.from_json(stored)
+
+    assert ruling is not None
+    assert ruling.parts(escalated=True) == (Part((*DEFAULT.approvers, "U0NORA"), 1), Part(("U0GUS",), 1, "all"))
+    assert own_people_again(ruling) == over
+
+
 def test_an_owner_is_not_reached_by_escalation() -> None:
     """However a ruling came to be: only those who stand in count for what is an owner's."""
     terms = replace(DEFAULT, escalate_to=("U0NORA",), owners=(("U0GUS",),))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, ValidationInfo
 
 from providers.action import Action, Item, ItemState
+from providers.answers import how_many
 from providers.errors import NotFound
 from providers.fields import DomainName, problem
 from providers.listing import PAGE
@@ -97,9 +98,10 @@ def may_send(whose: str, limit: str | None) -> str:
     number, _, span = limit.partition("/")
     spans = {"d": " a day", "h": " an hour", "m": " a minute", "": ""}
     said = spans.get(span.strip().removeprefix("1").strip().lower())
-    if said is None or not number.strip().isdigit():
+    many = how_many(number)
+    if said is None or many is None:
         return f"{whose} may send {limit}."
-    return f"{whose} may send {int(number):,} e-mails{said}."
+    return f"{whose} may send {many:,} e-mails{said}."
 
 
 def facts(told: Mapping[str, object]) -> tuple[Item, ...]:

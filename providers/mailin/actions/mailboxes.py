@@ -497,8 +497,8 @@ class ShowMailbox(
                 {
                     "Name": box.name,
                     "Hosting": HOSTING_NAMES[hosting],
-                    "IMAP": f"{box.imap_host}:{box.imap_port}" if box.imap_host else "",
-                    "SMTP": f"{box.smtp_host}:{box.smtp_port}" if box.smtp_host else "",
+                    "IMAP": _server(box.imap_host, box.imap_port),
+                    "SMTP": _server(box.smtp_host, box.smtp_port),
                     "May send": box.rate_limit,
                     "Forwards to": box.redirect_email,
                     "Signature": box.signature,
@@ -857,6 +857,11 @@ class ShowCredentials(
                 cure="If it was just created, ask again later. Otherwise look into Mailin's own dashboard.",
             )
         return Revealed(summary=f"The credentials of {self.mailbox}.", secrets=secrets)
+
+
+def _server(host: str, port: int | None) -> str:
+    """Where to log in, as `host:port`; empty as long as Mailin does not say."""
+    return f"{host}:{port}" if host and port else host
 
 
 def _texts(value: JsonValue) -> list[str]:

@@ -119,7 +119,7 @@ class TestCampaigns:
             assert (await instantly.campaign(campaign.id)).status is CampaignStatus.UNKNOWN
             assert (await instantly.accounts()).accounts[0].status is AccountStatus.UNKNOWN
         noted = [(line["of"], line["said"]) for line in logged if line["event"] == "unknown word"]
-        assert noted == [("campaign status", "77"), ("account status", "[1]")]
+        assert noted == [("campaign status", "77"), ("account status", "a list")]
 
 
 class TestAccounts:

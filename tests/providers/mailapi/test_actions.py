@@ -271,6 +271,22 @@ class TestSubDomains:
         clock.advance(minutes * 60)
         assert isinstance(await sales.run(mailapi, "key"), Pending)
 
+    @pytest.mark.parametrize(("asked", "seconds"), [(None, 60), (600, 600)])
+    async def test_too_many_calls_are_not_taken_for_the_hour(
+        self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any, asked: int | None, seconds: int
+    ) -> None:
+        sandbox.own("acme.com")
+        sandbox.faults.add("domains", Fault.answers(429, retry_after=asked), times=3)
+
+        later = await AddSubDomains(domain="acme.com", labels=["team"]).run(mailapi, "key")
+
+        assert isinstance(later, Later)
+        assert later.summary == (
+            "The provider says that there were too many calls, and took no notice of this one. Nothing was sent now."
+        )
+        assert later.until == clock.now() + timedelta(seconds=seconds)
+        assert sandbox.calls["create_sub_domains"] == 0
+
     async def test_more_than_ten_go_hour_by_hour(
         self, mailapi: MailApiClient, sandbox: MailApiSandbox, clock: Any
     ) -> None:

@@ -81,6 +81,7 @@ CONTRACTS = (
             Means(Fault.unknown_shape(), BadAnswer, spend=Unclear),
             Means(Fault.answers(200, work=Work.ALL), spend=Unclear),
             Means(Fault.answers(200, body={"error": True, "message": "No."}), Rejected, Rejected, Unclear),
+            Means(Fault.answers(200, body={"success": False}), Rejected, Rejected, Unclear),
             Means(Fault.answers(310), Upstream, Unclear, Unclear, again=True),
             Means(Fault.answers(310, work=Work.ALL), None, Unclear, Unclear),
             Means(Fault.answers(311), Rejected, Rejected, Rejected),

@@ -313,6 +313,8 @@ class TestSeeing:
         ("5000/1 H", "acme.com may send 5,000 e-mails an hour."),
         ("9 / fortnight", "acme.com may send 9 / fortnight."),
         ("some", "acme.com may send some."),
+        ("²", "acme.com may send ²."),
+        ("9" * 5000, f"acme.com may send {'9' * 5000}."),
     ],
 )
 def test_a_sending_limit_in_words(limit: str | None, told: str) -> None:
