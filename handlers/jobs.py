@@ -21,7 +21,7 @@ from handlers.runs import permanent_key
 from handlers.settling import Settling
 from providers.accounts import Account, Clock
 from providers.action import Action, Done, Failed, Later, Outcome, Pending, Unknown
-from providers.errors import NotSent, ProviderError, RateLimited
+from providers.errors import AuthExpired, NeedsSubscription, NotSent, ProviderError, RateLimited
 from storage.jobs import action_key
 from storage.records import Job, JobKind, Request, RequestState, UsualTime
 from storage.store import Store
@@ -315,7 +315,8 @@ class Jobs:
                 asked = found.retry_after if isinstance(found, RateLimited) else None
                 job = self._not_seen(job)
                 said = _not_seen_because(found)
-                return await self._look_later(job, request, None, chance, evidence=said, asked_to_wait=asked)
+                stuck = self._needs_help(job, request, found)
+                return await self._look_later(job, request, stuck, chance, evidence=said, asked_to_wait=asked)
             case Later():
                 await self._outcomes.postpone(request, action, found, expect=[RequestState.UNKNOWN])
             case Done() | Failed():
@@ -340,6 +341,18 @@ class Jobs:
         before = self._requests.outcome_of(request)
         going_on = before if isinstance(before, Pending) else Pending(ref=dict(job.ref))
         return going_on.model_copy(update={"items": found.items})
+
+    def _needs_help(self, job: Job, request: Request, error: ProviderError) -> Pending | None:
+        """As it went, with what stands in the way of seeing more; None for what passes by itself.
+
+        Otherwise nobody would hear of it before the deadline, days later.
+        """
+        before = self._requests.outcome_of(request)
+        if job.kind is not JobKind.POLL or not isinstance(error, AuthExpired | NeedsSubscription):
+            return None
+        going_on = before if isinstance(before, Pending) else Pending(ref=dict(job.ref))
+        progress = f"Postroom cannot see how it is getting on. {error.sentence} {error.cure} It goes on looking."
+        return going_on.model_copy(update={"progress": progress})
 
     def _not_seen(self, job: Job) -> Job:
         """A look-up that could not read anything proves nothing: it gets its time anew, until a job's deadline."""

@@ -168,6 +168,25 @@ class TestAsking:
         assert house.bought == ["acme.com"]
 
 
+async def test_credentials_that_are_refused_are_said_long_before_the_deadline(tmp_path: Path) -> None:
+    async with open_house(tmp_path, job_seconds=7200) as house:
+        story = await house.approved(house.ana, "acme.com")
+        await house.runs_for(minutes=5)
+        assert "Mailin is registering." in reading(story.parent.blocks)
+        house.mailin.expire_tokens()
+        house.mailin.faults.add("login", Fault.answers(401), times=1000)
+        await house.runs_for(minutes=30)
+
+        shown = reading(story.parent.blocks)
+        assert "Postroom cannot see how it is getting on." in shown
+        assert "check this account's credentials" in shown
+        said = len(story.thread)
+        house.mailin.faults.clear()
+        await house.runs_for(hours=3)
+        assert "*Done.*" in reading(story.parent.blocks)
+        assert len(story.thread) == said + 1
+
+
 class TestDeadline:
     @pytest.fixture
     async def stuck(self, tmp_path: Path) -> AsyncIterator[Story]:
