@@ -1,7 +1,7 @@
 """Lists of requests that people look through page by page, and what their home tab shows: all SQL of both.
 
-Each question is bounded, however much there is: it goes along an index, looks at so many rows and no more, and says how
-far it came.
+Each question is bounded, however much there is: it goes along an index or the rows themselves, looks at so many and no
+more, and says how far it came.
 """
 
 from __future__ import annotations

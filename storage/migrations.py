@@ -59,7 +59,7 @@ def migrations() -> Migrations:
             db.execute(statement)
 
     @steps()
-    def requests_are_looked_through_by_time_and_by_who_decides(db: Database) -> None:
+    def what_waits_is_found_by_who_decides(db: Database) -> None:
         for statement in _LISTS:
             db.execute(statement)
 
