@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -252,9 +252,15 @@ class Ruling:
     def from_json(cls, stored: Mapping[str, Any] | None) -> Ruling | None:
         """What `to_json` made; None for anything else."""
         try:
-            return _rulings().validate_json(json.dumps(stored), strict=True)
+            return _read_ruling(json.dumps(stored))
         except (ValidationError, TypeError, ValueError):
             return None
+
+
+@lru_cache(maxsize=256)
+def _read_ruling(stored: str) -> Ruling:
+    """Most requests are ruled on in one of a few ways, and each look at one reads its ruling."""
+    return _rulings().validate_json(stored, strict=True)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from handlers.policy import (
 from handlers.requests import POSTROOM, Requests, Sorry, note
 from handlers.rulings import Rulings, circumstances
 from handlers.settling import Settling
-from handlers.who import DirectoryUnavailable
+from handlers.who import DirectoryUnavailable, Who
 from providers.accounts import Clock
 from storage.books import Books
 from storage.records import Asked, Fact, MessageKind, NewMessage, Request, RequestState, Telling, Vote
@@ -46,6 +47,21 @@ class _News:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+class _Able:
+    """Who may act at this moment: asked once for all requests that are looked after together."""
+
+    def __init__(self, who: Who) -> None:
+        self._who = who
+        self._asked: dict[tuple[str, ...], asyncio.Task[frozenset[str]]] = {}
+
+    async def among(self, named: Sequence[str]) -> frozenset[str]:
+        """Those of these people and groups who may act now. Raises DirectoryUnavailable."""
+        asked = self._asked.get(tuple(named))
+        if asked is None:
+            asked = self._asked[tuple(named)] = asyncio.create_task(self._who.able(named))
+        return await asked
+
+
 class Waiting:
     """Looks after requests that wait for a decision; the store says which want something now."""
 
@@ -60,17 +76,24 @@ class Waiting:
 
     async def attend(self) -> datetime | None:
         """Do what is wanted now; returns when the next request wants something (None: none does)."""
-        for request in await self._store.waiting.due(self._clock.now()):
-            try:
-                await (self._settling.remind if request.asks_person else self._attend)(request)
-            except DirectoryUnavailable as error:
-                log.info("not_attended", request_id=request.id, why=str(error))
-                await self._postpone(request)
-            except Exception:
-                # One that cannot be looked after must not keep back the others.
-                log.exception("attending_broke", request_id=request.id)
-                await self._postpone(request)
+        due = await self._store.waiting.due(self._clock.now())
+        if due:
+            votes = await self._store.look(lambda books: [books.votes(one.id, one.fingerprint) for one in due])
+            able = _Able(self._who)
+            # At the same time, so that what is written of all of them is one way to the disk.
+            await asyncio.gather(*(self._look_after(one, its, able) for one, its in zip(due, votes, strict=True)))
         return await self._store.waiting.next_due()
+
+    async def _look_after(self, request: Request, votes: Sequence[Vote], able: _Able) -> None:
+        try:
+            await (self._settling.remind(request) if request.asks_person else self._attend(request, votes, able))
+        except DirectoryUnavailable as error:
+            log.info("not_attended", request_id=request.id, why=str(error))
+            await self._postpone(request)
+        except Exception:
+            # One that cannot be looked after must not keep back the others.
+            log.exception("attending_broke", request_id=request.id)
+            await self._postpone(request)
 
     async def _postpone(self, request: Request) -> None:
         now = self._clock.now()
@@ -79,7 +102,7 @@ class Waiting:
             escalated=request.escalated, telling=None, ruling=None, now=now,
         )  # fmt: skip
 
-    async def _attend(self, request: Request) -> None:
+    async def _attend(self, request: Request, votes: Sequence[Vote], able: _Able) -> None:
         now = self._clock.now()
         since = request.waiting_since or request.created_at
         ruling = self._requests.ruling_of(request)
@@ -91,12 +114,12 @@ class Waiting:
             await self._requests.expire(request)
             return
         before, news = ruling, _News()
-        ruling, escalated, entitled = await self._who_decides(request, ruling, wanted.escalate, news)
+        ruling, escalated, entitled = await self._who_decides(request, ruling, wanted.escalate, news, able)
         if wanted.remind:
             asked = ruling.terms.ping or ruling.terms.deciders(escalated)
             news.messages.append(note(request, "reminder", who=list(asked), since=since.isoformat()))
             news.facts["reminded"] = wanted.reminded
-        void = [one.voter for one in await self._void(request, ruling, entitled)]
+        void = [one.voter for one in await self._void(request, ruling, entitled, votes)]
         if void:
             news.messages.append(note(request, "votes_void", who=void))
             news.facts["void"] = void
@@ -112,7 +135,7 @@ class Waiting:
             self._requests.moved(attended)
 
     async def _who_decides(
-        self, request: Request, ruling: Ruling, is_time: bool, news: _News
+        self, request: Request, ruling: Ruling, is_time: bool, news: _News, able: _Able
     ) -> tuple[Ruling, bool, frozenset[str]]:
         """By which ruling, whether by those as well to whom it is escalated, and who those people are at this moment.
 
@@ -120,13 +143,13 @@ class Waiting:
         """
         own, stood_for = own_people_again(ruling), ruling.instead_of or ("",) * ruling.stands_in
         escalated = request.escalated and not ruling.stands_in
-        short = await self._shortages(request, own, escalated)
+        short = await self._shortages(request, own, escalated, able)
         back = [part for part in own.parts(False) if part.budget in stood_for and part not in _parts(short)]
         if back:
             who = list(dict.fromkeys(one for part in back for one in part.named))
             news.messages.append(note(request, "enough_again", who=who, alone=True))
             news.facts["own_again"] = who
-        if not request.announced and (cards := await self._cards_for(ruling.terms.ping, request)):
+        if not request.announced and (cards := await self._cards_for(ruling.terms.ping, request, able)):
             news.messages.extend(cards)
             news.facts["announced"] = [one.channel for one in cards]
         ruling = own if escalated else self._with_somebody(own, _parts(short))
@@ -136,13 +159,13 @@ class Waiting:
             why = " ".join(one.why for one in short if one.part.budget not in stood_for) or None
             if why is not None:
                 news.facts["short"] = why
-            also = await self._who.able(ruling.terms.escalate_to)
+            also = await able.among(ruling.terms.escalate_to)
             if also - {request.requester}:  # nobody is told that they may decide where there is nobody
-                news.messages.extend(await self._cards_for(ruling.terms.escalate_to, request))
+                news.messages.extend(await self._cards_for(ruling.terms.escalate_to, request, able))
                 news.messages.append(note(request, "escalated", to=list(ruling.terms.escalate_to), short=why))
             escalated = True
         escalated = escalated or ruling.stands_in
-        short = await self._shortages(request, ruling, escalated)
+        short = await self._shortages(request, ruling, escalated, able)
         why = next((one.why for one in short), "")
         if why != ruling.short:
             if short:
@@ -153,16 +176,19 @@ class Waiting:
                 news.messages.append(note(request, "enough_again", who=list(asked)))
             news.facts["short"] = why
             ruling = replace(ruling, short=why)
-        return ruling, escalated, await self._who.able(ruling.terms.deciders(escalated))
+        return ruling, escalated, await able.among(ruling.terms.deciders(escalated))
 
-    async def _shortages(self, request: Request, ruling: Ruling, escalated: bool) -> list[Shortage]:
+    async def _shortages(self, request: Request, ruling: Ruling, escalated: bool, able: _Able) -> list[Shortage]:
         """What those who may act now can never be enough for; nothing while they can."""
         parts = ruling.parts(escalated)
-        return shortages(ruling, request.requester, parts, [await self._who.able(part.named) for part in parts])
+        return shortages(ruling, request.requester, parts, [await able.among(part.named) for part in parts])
 
-    async def _void(self, request: Request, ruling: Ruling, entitled: frozenset[str]) -> list[Vote]:
-        """The votes on it that no longer count, because of who may decide it now."""
-        votes = await self._store.look(lambda books: books.votes(request.id, request.fingerprint))
+    async def _void(
+        self, request: Request, ruling: Ruling, entitled: frozenset[str], votes: Sequence[Vote]
+    ) -> list[Vote]:
+        """Those of its votes that no longer count, because of who may decide it now."""
+        if not votes:
+            return []
         able = await self._who.active(who for one in votes for who in (one.voter, one.principal))
         return void_votes(votes, requester=request.requester, ruling=ruling, entitled=entitled, able=able)
 
@@ -177,9 +203,11 @@ class Waiting:
             instead = tuple(dict.fromkeys(who for ids in others for who in ids))
         return with_stand_ins(ruling, instead, parts) if instead else ruling
 
-    async def _cards_for(self, named: Sequence[str], request: Request) -> list[NewMessage]:
+    async def _cards_for(self, named: Sequence[str], request: Request, able: _Able) -> list[NewMessage]:
         """A card in person for each of these, and for whoever decides in their place meanwhile."""
-        people = await self._who.able(named)
+        if not named:
+            return []
+        people = await able.among(named)
         stand_ins = {
             one.delegate for one in await self._store.delegations.in_force(self._clock.now()) if one.principal in people
         }

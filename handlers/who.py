@@ -79,6 +79,9 @@ class Who:
     async def roll(self, named: Iterable[str]) -> Roll:
         """Who is in each of these groups, and which of these people may act: all asked at once."""
         named = tuple(dict.fromkeys(named))
+        if len(named) == 1 and not is_group(named[0]):
+            # Whoever clicks, most often remembered: to ask several at once would cost more than this answer.
+            return Roll(may_act={named[0]: await self._directory.is_active(named[0])})
         groups, people = [one for one in named if is_group(one)], [one for one in named if not is_group(one)]
         members, active = await asyncio.gather(
             asyncio.gather(*(self._directory.members(one) for one in groups)),

@@ -6,15 +6,17 @@ Budgets are kept twice: a row for each request that counts (`reservations`), and
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
+from pydantic_core import from_json
 from sqlite_utils import Database
 
 from storage.moments import as_text, as_time, maybe_time
-from storage.records import BudgetUse, Delegation, Request, Reservation, Verdict, Vote
+from storage.records import BudgetUse, Delegation, Json, Request, RequestState, Reservation, Verdict, Vote
 from storage.rows import as_request, find_request
 
 _UNITS = Decimal(1_000_000)
@@ -30,6 +32,9 @@ class Books:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._votes: dict[tuple[str, str], list[Vote]] = {}
+        self._handed: dict[str, list[Delegation]] = {}
+        """What was asked for already: the same few are asked for again and again while one click is judged."""
 
     def use(self, budget: str, period: str) -> BudgetUse:
         """What a budget's month has reserved and spent so far."""
@@ -107,20 +112,33 @@ class Books:
 
     def was_taken(self, request_id: str, click: str) -> bool:
         """Whether the audit has a decision about a request by this very click; an empty one never."""
-        question = "SELECT 1 FROM audit WHERE request_id = ? AND json_extract(detail, '$.click') = ?"
-        return click != "" and self._db.execute(question, [request_id, click]).fetchone() is not None
+        # JSON is read only where the name stands somewhere: that takes a tenth of the time.
+        question = (
+            "SELECT 1 FROM audit WHERE request_id = ? AND instr(detail, ?) AND json_extract(detail, '$.click') = ?"
+        )
+        parameters = [request_id, json.dumps(click), click]
+        return click != "" and self._db.execute(question, parameters).fetchone() is not None
 
     def votes(self, request_id: str, fingerprint: str) -> list[Vote]:
-        """The votes on exactly this content, in the order in which they were cast."""
-        return votes_on(self._db, request_id, fingerprint)
+        """The votes on exactly this content before this transaction, in the order in which they were cast."""
+        asked = request_id, fingerprint
+        if asked not in self._votes:
+            self._votes[asked] = votes_on(self._db, request_id, fingerprint)
+        return self._votes[asked]
+
+    def lacking(self, request: Request) -> list[Json]:
+        """What the last yes to a request was not enough for; empty where that is not known, or is not true any more."""
+        return lacking(self._db, request, self.votes(request.id, request.fingerprint))
 
     def handed_to(self, delegate: str, now: datetime) -> list[Delegation]:
         """Whose approvals `delegate` has now."""
-        at = as_text(now)
-        rows = self._db.execute(
-            "SELECT * FROM delegations WHERE delegate = ? AND begins_at <= ? AND ends_at > ?", [delegate, at, at]
-        )
-        return [delegation(row) for row in rows]
+        if delegate not in self._handed:
+            at = as_text(now)
+            rows = self._db.execute(
+                "SELECT * FROM delegations WHERE delegate = ? AND begins_at <= ? AND ends_at > ?", [delegate, at, at]
+            )
+            self._handed[delegate] = [delegation(row) for row in rows]
+        return self._handed[delegate]
 
 
 def use_of(db: Database, budget: str, period: str) -> BudgetUse:
@@ -259,6 +277,20 @@ def votes_on(db: Database, request_id: str, fingerprint: str) -> list[Vote]:
         )
         for row in rows
     ]
+
+
+def lacking(db: Database, request: Request, votes: Sequence[Vote]) -> list[Json]:
+    """See `Books.lacking`; `votes` are those on what is asked now."""
+    if not votes or request.state is not RequestState.AWAITING:
+        return []
+    row = db.execute(
+        "SELECT detail FROM audit WHERE request_id = ? AND what IN ('approved', 'ruled_anew')"
+        " ORDER BY seq DESC LIMIT 1",
+        [request.id],
+    ).fetchone()
+    told = {} if row is None else from_json(row["detail"])
+    is_about_this = told.get("fingerprint_left", told.get("fingerprint")) == request.fingerprint
+    return list(told.get("lacks") or ()) if is_about_this and told.get("given") == len(votes) else []
 
 
 def take_votes(db: Database, request_id: str, voters: Iterable[str]) -> None:

@@ -193,7 +193,7 @@ def _find(db: Database, wanted: Wanted, start: Spot | None, *, newer: bool, most
         along += f"(created_at, rowid) {within} (:last_at, :last_row)" if by_time else f"rowid {within} :last_row"
         given |= {"last_at": last["created_at"], "last_row": last["spot"]}
     rows = db.execute(
-        f"SELECT rowid AS spot, * FROM {along}{matches} {by} LIMIT :most",  # noqa: S608 (ours)
+        f"SELECT *, rowid AS spot FROM {along}{matches} {by} LIMIT :most",  # noqa: S608 (ours)
         given | filters | {"most": most},
     ).fetchall()
     found = [_with_spot(row) for row in rows]
@@ -257,6 +257,4 @@ def _texts(value: Any) -> list[str]:
 
 
 def _with_spot(row: sqlite3.Row) -> tuple[Spot, Request]:
-    cells = dict(row)
-    spot = Spot(as_time(cells["created_at"]), cells.pop("spot"))
-    return spot, as_request(cells)
+    return Spot(as_time(row["created_at"]), row["spot"]), as_request(row)

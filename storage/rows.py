@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from pydantic_core import from_json, to_json
 from sqlite_utils import Database
 
-from storage.moments import as_time, maybe_text, maybe_time
+from storage.moments import as_time, maybe_text
 from storage.records import Message, MessageKind, Request, RequestState
 from storage.sqlite import SqliteDatabase
 
@@ -57,32 +59,47 @@ async def read_moment(
     return None if found is None else as_time(found)
 
 
-_LATER_TIMES = ("not_before", "stop_until", "waiting_since", "attend_at")
-_FLAGS = ("asks_person", "announced", "escalated", "chooses_channel")
+_TIMES = frozenset(
+    {
+        "created_at", "updated_at", "checking_since", "decided_at", "lease_until", "not_before", "stop_until",
+        "waiting_since", "attend_at",
+    }
+)  # fmt: skip
+_JSON = frozenset({"input", "quote", "outcome", "ruling"})
+_FLAGS = frozenset({"asks_person", "announced", "escalated", "chooses_channel"})
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_TIMES, as_time), **dict.fromkeys(_JSON, from_json), **dict.fromkeys(_FLAGS, bool),
+    "state": RequestState,
+}  # fmt: skip
+_READ = tuple(_READERS.get(field.name) for field in fields(Request))
+"""How each cell of a record is read; None where it is what it is to be already."""
 
 
 def request_row(request: Request) -> dict[str, Any]:
     """A request as a row of its table."""
     row = {field.name: getattr(request, field.name) for field in fields(request)}
-    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until", *_LATER_TIMES):
+    for name in _TIMES:
         row[name] = maybe_text(row[name])
-    for name in ("input", "quote", "outcome", "ruling"):
+    for name in _JSON:
         row[name] = None if row[name] is None else as_json(row[name])
-    flags = {name: int(row[name]) for name in _FLAGS}
-    return row | {"state": request.state.value, **flags}
-
-
-def as_request(row: sqlite3.Row | Mapping[str, Any]) -> Request:
-    """A row of the table as a record."""
-    values = dict(row)
-    for name in ("created_at", "updated_at", "checking_since", "decided_at", "lease_until", *_LATER_TIMES):
-        values[name] = maybe_time(values[name])
-    for name in ("input", "quote", "outcome", "ruling"):
-        values[name] = None if values[name] is None else from_json(values[name])
-    values["state"] = RequestState(values["state"])
     for name in _FLAGS:
-        values[name] = bool(values[name])
-    return Request(**values)
+        row[name] = int(row[name])
+    return row | {"state": request.state.value}
+
+
+def as_request(row: sqlite3.Row) -> Request:
+    """A row that has the table's columns, and maybe others, as a record."""
+    pairs = zip(_READ, _in_order(tuple(row.keys()))(row), strict=True)
+    return Request(*(cell if cell is None or read is None else read(cell) for read, cell in pairs))
+
+
+@cache
+def _in_order(columns: tuple[str, ...]) -> itemgetter[Any]:
+    """Takes the cells of a record, in its order, out of a row with these columns.
+
+    Each step of a request comes by here: looking a cell up by its name takes four times as long.
+    """
+    return itemgetter(*(columns.index(field.name) for field in fields(Request)))
 
 
 def as_message(row: sqlite3.Row) -> Message:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -131,12 +131,17 @@ class _Memory(Generic[Said]):
         self._entries[key] = entry  # last again: the one that nobody asked for the longest goes first
         if len(self._entries) > MOST_REMEMBERED:
             del self._entries[next(iter(self._entries))]
+        if self._is_fresh(entry.known):
+            return entry.known[1]
         try:
             async with asyncio.timeout(PATIENCE), entry.lock:
-                asked = self._clock.now()
-                # A clock that was set back makes no answer younger than it is.
-                if entry.known is None or not timedelta(0) <= asked - entry.known[0] < REMEMBERED:
+                if not self._is_fresh(entry.known):
+                    asked = self._clock.now()
                     entry.known = asked, await self._ask(key)
                 return entry.known[1]
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             raise DirectoryUnavailable(f"{what}: {slack_error(error)}") from error
+
+    def _is_fresh(self, known: tuple[datetime, Said] | None) -> TypeGuard[tuple[datetime, Said]]:
+        # A clock that was set back makes no answer younger than it is.
+        return known is not None and timedelta(0) <= self._clock.now() - known[0] < REMEMBERED
