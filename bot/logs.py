@@ -37,6 +37,9 @@ _TOKENS = re.compile(
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=|-]{8,}"
 )
 
+_IN_TOKENS = ("xox", "xapp-", "ticket=", "hooks.slack.com/", " ")
+"""One of these stands in whatever `_TOKENS` finds, or right before it. Most values have none, and are not searched."""
+
 _SENSITIVE_NAME = r"(?:password|passwd|secret|token|totp|api[_-]?key|authorization|cookie)"
 
 _SENSITIVE_KEY = re.compile(rf"{_SENSITIVE_NAME}$", re.IGNORECASE)
@@ -119,9 +122,12 @@ def scrubber(secrets: Iterable[SecretStr]) -> _Scrub:
     """
     shapes = {shape for secret in secrets for shape in _shapes(secret.get_secret_value())}
     known = re.compile("|".join(re.escape(shape) for shape in sorted(shapes, key=len, reverse=True)) or r"(?!)")
+    shortest = min(map(len, shapes), default=0)
 
     def scrub(text: str) -> str:
-        return _TOKENS.sub(REDACTED, known.sub(REDACTED, text))
+        if len(text) >= shortest:
+            text = known.sub(REDACTED, text)
+        return _TOKENS.sub(REDACTED, text) if any(mark in text for mark in _IN_TOKENS) else text
 
     return scrub
 
@@ -137,7 +143,7 @@ def _shapes(secret: str) -> set[str]:
 
 def _without_what_was_typed(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     for key, value in event.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and value.startswith("Received message"):
             event[key] = _TYPED.sub(r"\1, session: ", value)
     return event
 
@@ -155,7 +161,8 @@ def _scrub_value(scrub: _Scrub, key: object, value: Any) -> Any:
     if isinstance(key, str) and _SENSITIVE_KEY.search(key) and value is not None:
         return REDACTED
     if isinstance(value, str):
-        return _SENSITIVE_PAIR.sub(rf"\1{REDACTED}", scrub(value))
+        value = scrub(value)
+        return _SENSITIVE_PAIR.sub(rf"\1{REDACTED}", value) if ":" in value or "=" in value else value
     if isinstance(value, Mapping):
         return {inner: _scrub_value(scrub, inner, item) for inner, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
