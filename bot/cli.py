@@ -62,7 +62,7 @@ def _run() -> None:
         await run(settings, stopping, clock=SystemClock())
 
     try:
-        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
             runner.run(until_stopped())
     except CannotStart as error:
         _fail(str(error))
@@ -70,7 +70,7 @@ def _run() -> None:
         pass
 
 
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's, which takes half as long over each request; asyncio's own where there is none, as on Windows."""
     try:
         import uvloop  # noqa: PLC0415

@@ -214,7 +214,7 @@ class Jobs:
             log.exception("look_broke", request_id=request.id, account=account.name)
             found = _Broke()
         if (later := await self._take(job, request, action, found, self._chance())) is not None:
-            await self._store.jobs.keep_watching(later, None, self._clock.now())
+            await self._store.jobs.watch_on([later])
 
     async def _opened(self, job: Job, request: Request) -> tuple[Action, Account] | None:
         """What was asked, and of whom. None where this version cannot tell: then a person is asked."""
@@ -381,7 +381,7 @@ class Jobs:
         shown = None if seen is None else seen.model_dump(mode="json")
         if shown is None or shown == request.outcome:
             return later
-        if await self._store.jobs.keep_watching(later, shown, now) is not None:
+        if await self._store.jobs.keep_watching(later, shown, now):
             self._changed("outbox")
         return None
 

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from storage.moments import as_text, as_time
 from storage.moves import NO_LEASE, show_progress
 from storage.records import Job, JobKind, Json, Request, UsualTime
-from storage.rows import as_json, as_request, find_request, set_request
+from storage.rows import as_json, as_request
 from storage.sqlite import SqliteDatabase
 
 _IDS_AT_ONCE = 100
@@ -81,24 +81,23 @@ class Jobs:
 
         await self._database.write(change)
 
-    async def keep_watching(self, job: Job, outcome: Json | None, now: datetime) -> Request | None:
-        """Look again at `job.due_at`. With an `outcome`, the progress it tells is shown on the request's surfaces."""
+    async def keep_watching(self, job: Job, outcome: Json, now: datetime) -> bool:
+        """Look again at `job.due_at`. The progress that `outcome` tells is shown on the request's surfaces.
 
-        def change(db: Database) -> Request | None:
-            request = find_request(
-                db, "SELECT * FROM requests WHERE id = ? AND state IN ('working', 'unknown')", [job.request_id]
-            )
-            if request is None:
-                return None
-            is_ours = _watch_on(db, [job]) > 0
-            if not is_ours or outcome is None or dict(outcome) == request.outcome:
-                return request
-            show_progress(db, job.request_id, now)
-            return set_request(
-                db,
-                "UPDATE requests SET outcome = ?, updated_at = ? WHERE id = ? RETURNING *",
-                [as_json(outcome), as_text(now), job.request_id],
-            )
+        False if it shows what it did before, or is no longer watched.
+        """
+
+        def change(db: Database) -> bool:
+            if not _watch_on(db, [job]):
+                return False
+            is_new = db.execute(
+                "UPDATE requests SET outcome = :outcome, updated_at = :now"
+                " WHERE id = :id AND state IN ('working', 'unknown') AND outcome IS NOT :outcome",
+                {"outcome": as_json(outcome), "now": as_text(now), "id": job.request_id},
+            ).rowcount
+            if is_new:
+                show_progress(db, job.request_id, now)
+            return is_new > 0
 
         return await self._database.write(change)
 

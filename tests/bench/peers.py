@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bot.cli import fast_loop
+
 NEEDS = {"apscheduler": "sqlalchemy", "huey": "huey"}
 AT_ONCE = 100
 """Jobs of APScheduler's that are asked about at a time, as in the house."""
@@ -136,7 +138,8 @@ def main() -> None:
     if peer == "huey":
         print(json.dumps(_huey(port, jobs, folder)), flush=True)
     else:
-        print(json.dumps(asyncio.run(_apscheduler(port, jobs, folder))), flush=True)
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:  # as fast a loop as the house has
+            print(json.dumps(runner.run(_apscheduler(port, jobs, folder))), flush=True)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,9 @@ async def claimed_ids(scene: Scene) -> list[str]:
     return [job.request_id for job, _ in await claim(scene)]
 
 
-async def look_again(scene: Scene, job: Job, due_in: float) -> Request | None:
+async def look_again(scene: Scene, job: Job, due_in: float) -> None:
     due_at = scene.clock.now + timedelta(seconds=due_in)
-    return await scene.store.jobs.keep_watching(
-        replace(job, attempts=job.attempts + 1, due_at=due_at), None, scene.clock.now
-    )
+    await scene.store.jobs.watch_on([replace(job, attempts=job.attempts + 1, due_at=due_at)])
 
 
 async def test_nothing_is_looked_at_before_it_is_due(scene: Scene) -> None:
@@ -125,7 +123,7 @@ async def test_a_look_that_came_too_late_changes_nothing(scene: Scene) -> None:
     anew = replace(scene.job(request, due_in=5), ref={"uuid": "j2"})
     await scene.conclude(request, RequestState.WORKING, expect=[RequestState.WORKING], job=anew)
 
-    await scene.store.jobs.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
+    assert not await scene.store.jobs.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
     await scene.store.jobs.watch_on([job])
 
     assert (await scene.store.requests.get(request.id) or request).outcome != {"kind": "pending", "done": 1}
@@ -161,9 +159,7 @@ async def test_progress_in_a_hurry_is_one_change_of_each_surface(scene: Scene) -
 async def test_watching_on_keeps_what_was_learnt(scene: Scene) -> None:
     request = await scene.working()
     ((job, _),) = await claim(scene)
-    await scene.store.jobs.keep_watching(
-        replace(job, ref={"uuid": "j1", "ended_at": "now"}, attempts=1), None, scene.clock.now
-    )
+    await scene.store.jobs.watch_on([replace(job, ref={"uuid": "j1", "ended_at": "now"}, attempts=1)])
 
     ((again, _),) = await claim(scene)
     assert again.ref == {"uuid": "j1", "ended_at": "now"}
@@ -177,10 +173,10 @@ async def test_progress_is_shown_only_when_there_is_some(scene: Scene) -> None:
     before = [message.wanted for message in await scene.store.outbox.of(request.id)]
     progress = {"kind": "pending", "done": 1, "total": 2}
 
-    await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
+    assert await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
     after = [message.wanted for message in await scene.store.outbox.of(request.id)]
     ((job, _),) = await claim(scene)
-    await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
+    assert not await scene.store.jobs.keep_watching(job, progress, scene.clock.now)
     same = [message.wanted for message in await scene.store.outbox.of(request.id)]
 
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 0, 0, 0][: len(after)]
@@ -192,7 +188,8 @@ async def test_what_is_settled_is_not_looked_at_any_more(scene: Scene) -> None:
     ((job, _),) = await claim(scene)
     await scene.conclude(request, RequestState.SUCCEEDED, expect=[RequestState.WORKING])
 
-    assert await look_again(scene, job, due_in=0) is None
+    await look_again(scene, job, due_in=0)
+    assert not await scene.store.jobs.keep_watching(job, {"kind": "pending", "done": 1}, scene.clock.now)
     scene.clock.passes(hours=1)
     assert await claim(scene) == []
     assert await scene.rows("SELECT * FROM jobs") == []

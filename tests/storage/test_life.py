@@ -240,8 +240,10 @@ class LifeOfRequests(RuleBasedStateMachine):
     def a_look_finds_nothing_new(self, job: Job, progress: dict[str, object] | None) -> None:
         later = replace(job, attempts=job.attempts + 1, due_at=self.scene.clock.now + timedelta(seconds=10))
         model = self.models[job.request_id]
-        watched = self.do(self.scene.store.jobs.keep_watching(later, progress, self.scene.clock.now))
-        self.agree(watched, model.state in (S.WORKING, S.UNKNOWN))
+        if progress is None:
+            self.do(self.scene.store.jobs.watch_on([later]))
+        elif self.do(self.scene.store.jobs.keep_watching(later, progress, self.scene.clock.now)):
+            assert model.state in (S.WORKING, S.UNKNOWN)
 
     @rule()
     def the_process_is_restarted(self) -> None:
