@@ -18,7 +18,7 @@ from handlers.requests import POSTROOM
 from handlers.waiting import Waiting
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Clock
-from storage.records import Fact
+from storage.records import AuditEntry, Fact
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -34,9 +34,10 @@ async def take_up(settings: Settings, policy: Policy, store: Store, waiting: Wai
     rules do not count as in force until all that waits has been ruled by them.
     """
     sections = sections_of(settings)
-    if changed := await _changed(store, "settings_changed", sections):
+    last = await store.facts.last("settings_changed")
+    if changed := _changed(last, sections):
         fact = Fact(POSTROOM, "settings_changed", {"changed": changed, "parts": dict(sections)})
-        await store.facts.note("", fact, clock.now())
+        await store.facts.note_next(fact, last, clock.now())
     last = await store.facts.last("policy_in_force")
     if last is not None and last.detail.get("hash") == policy.hash:
         return True
@@ -46,16 +47,16 @@ async def take_up(settings: Settings, policy: Policy, store: Store, waiting: Wai
         log.warning("not_ruled_anew", why=str(error))
         return False
     parts = parts_of(policy)
-    changed = await _changed(store, "policy_in_force", parts)
+    changed = _changed(last, parts)
     told = {"hash": policy.hash, "changed": changed, "parts": dict(parts), "ruled_anew": ruled}
-    await store.facts.note("", Fact(POSTROOM, "policy_in_force", told), clock.now())
-    log.info("policy_in_force", hash=policy.hash[:_LENGTH], changed=changed, ruled_anew=ruled)
+    # Another process that was started at the same moment may have noted it already.
+    if await store.facts.note_next(Fact(POSTROOM, "policy_in_force", told), last, clock.now()):
+        log.info("policy_in_force", hash=policy.hash[:_LENGTH], changed=changed, ruled_anew=ruled)
     return True
 
 
-async def _changed(store: Store, what: str, parts: Mapping[str, str]) -> list[str]:
+def _changed(last: AuditEntry | None, parts: Mapping[str, str]) -> list[str]:
     """The parts that are others than the last fact of this kind has them, those that came and went among them."""
-    last = await store.facts.last(what)
     before = {} if last is None else dict(last.detail.get("parts") or {})
     return sorted(name for name in {*parts, *before} if parts.get(name) != before.get(name))
 

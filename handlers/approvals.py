@@ -6,6 +6,7 @@ What a person must be told at once is raised as `Sorry`; what was done is commit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from providers.accounts import Clock
 from storage.books import Books
 from storage.decisions import Judged
 from storage.records import (
+    Asked,
     Content,
     Delegation,
     Fact,
@@ -390,9 +392,16 @@ class Approvals:
             return await self.cancel(request_id, by)
         await self._allowed(request, by, "stop")
         await self._not_taken(request, click)
-        now = self._clock.now()
+        groups, now = await self._rulings.groups_of(request), self._clock.now()
+
+        def anew(stopped: Request, books: Books) -> Asked | None:
+            with contextlib.suppress(Sorry):  # of another version: it is stopped all the same
+                return self._rulings.anew(stopped, books, groups=groups)
+            return None
+
         stopped = await self._store.decisions.stop(
             request_id,
+            anew=anew,
             fact=Fact(by, "stopped", _named(click)),
             # What nobody had to approve has no card yet that could ask.
             messages=[note(request, "stopped", by=by), NewMessage(MessageKind.CARD, self._policy.channel)],

@@ -15,6 +15,7 @@ from handlers.policy import (
     Ruling,
     budgets_for,
     is_stricter,
+    own_people_again,
     owner_ruling,
     period_of,
     rule,
@@ -130,6 +131,39 @@ class Rulings:
         rose = (seen[1].total or 0) > (seen[0].total or 0)
         return not rose or not is_stricter(after, before)
 
+    def anew(self, request: Request, books: Books, *, groups: frozenset[str]) -> Asked | None:
+        """What the rules say now about what was asked before and waits; None where that is as it was. Raises Sorry.
+
+        Nothing that waits is approved by itself.
+        """
+        quote = self._requests.quote_of(request)
+        seen = circumstances(request, self._requests.action_of(request), quote, groups)
+        since = request.waiting_since or request.created_at
+        held, before = books.held(request.id), self._requests.ruling_of(request)
+        ruling, reservations = self.of(seen, quote, books, since, waits=request)
+        is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
+            (one.budget, one.period, one.amount) for one in held
+        }
+        if ruling.terms == own_people_again(before).terms and is_counted:
+            return None
+        # To whom it was taken already, it need not be taken again.
+        is_same = ruling.terms.escalate_to == before.terms.escalate_to
+        return Asked(
+            RequestState.AWAITING,
+            Telling(Fact(POSTROOM, "ruled_anew", {"rule": ruling.rule, "before": before.rule})),
+            ruling=replace(ruling, auto=False).to_json(),
+            attend_at=self._clock.now(),
+            reservations=reservations,
+            escalated=request.escalated and is_same,
+        )
+
+    async def groups_of(self, request: Request) -> frozenset[str]:
+        """The groups of whoever asked: as they are, or as they were when it was ruled on, where Slack does not say."""
+        try:
+            return await self._who.groups_of(request.requester)
+        except DirectoryUnavailable:
+            return frozenset(self._requests.ruling_of(request).groups)
+
     async def ask_for_less(self, request: Request, content: Content, by: str, without: Sequence[str]) -> Request | None:
         """So much was taken out that the rest has a known price, or fits a budget: the rules look at it anew, and so do
         people. None when the request has changed meanwhile. Raises OverBudget.
@@ -171,10 +205,7 @@ class Rulings:
         """The price moved since it was approved or asked: votes are void, and a card asks with the new figures."""
         decided = bool(request.decided_by)
         new = stored(quote)
-        try:
-            groups = await self._who.groups_of(request.requester)
-        except DirectoryUnavailable:
-            groups = frozenset(self._requests.ruling_of(request).groups)
+        groups = await self.groups_of(request)
 
         def asking(reopened: Request, books: Books) -> Asked:
             now = self._clock.now()

@@ -23,12 +23,11 @@ from handlers.policy import (
     with_stand_ins,
 )
 from handlers.requests import POSTROOM, Requests, Sorry, note
-from handlers.rulings import Rulings, circumstances
+from handlers.rulings import Rulings
 from handlers.settling import Settling
 from handlers.who import DirectoryUnavailable, Who
 from providers.accounts import Clock
-from storage.books import Books
-from storage.records import Asked, Fact, MessageKind, NewMessage, Request, RequestState, Telling, Vote
+from storage.records import Fact, MessageKind, NewMessage, Request, Telling, Vote
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -220,38 +219,12 @@ class Waiting:
         """
         changed = 0
         for request in await self._store.waiting.all():
-            asking = partial(self._asked_anew, groups=await self._who.groups_of(request.requester))
+            asking = partial(self._rulings.anew, groups=await self._who.groups_of(request.requester))
             try:
                 changed += await self._store.waiting.rule_anew(request.id, asking=asking, now=self._clock.now())
             except Sorry as sorry:
                 log.warning("not_ruled_anew", request_id=request.id, why=sorry.sentence)
         return changed
-
-    def _asked_anew(self, request: Request, books: Books, *, groups: frozenset[str]) -> Asked | None:
-        """What the rules say now about what was asked before; None where that is as it was. Raises Sorry.
-
-        Nothing that waits is approved by itself.
-        """
-        quote = self._requests.quote_of(request)
-        seen = circumstances(request, self._requests.action_of(request), quote, groups)
-        since = request.waiting_since or request.created_at
-        held, before = books.held(request.id), self._requests.ruling_of(request)
-        ruling, reservations = self._rulings.of(seen, quote, books, since, waits=request)
-        is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
-            (one.budget, one.period, one.amount) for one in held
-        }
-        if ruling.terms == own_people_again(before).terms and is_counted:
-            return None
-        # To whom it was taken already, it need not be taken again.
-        is_same = ruling.terms.escalate_to == before.terms.escalate_to
-        return Asked(
-            RequestState.AWAITING,
-            Telling(Fact(POSTROOM, "ruled_anew", {"rule": ruling.rule, "before": before.rule})),
-            ruling=replace(ruling, auto=False).to_json(),
-            attend_at=self._clock.now(),
-            reservations=reservations,
-            escalated=request.escalated and is_same,
-        )
 
 
 def _parts(short: Sequence[Shortage]) -> list[Part]:

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from storage import audit, books
 from storage.books import Books
 from storage.moments import as_text, maybe_text
-from storage.moves import WAITS_AGAIN, move, record, set_state, still_as
+from storage.moves import WAITS_AGAIN, move, record, rule_anew, set_state, still_as
 from storage.records import Asked, Content, Fact, NewMessage, Request, RequestState, Telling, Verdict, Vote
 from storage.rows import as_json, find_request, insert
 from storage.sqlite import SqliteDatabase
@@ -127,11 +127,13 @@ class Decisions:
         return await self._database.write(change)
 
     async def stop(
-        self, request_id: str, *, fact: Fact, messages: Sequence[NewMessage], attend_at: datetime | None, now: datetime
-    ) -> Request | None:
+        self, request_id: str, *, fact: Fact, messages: Sequence[NewMessage], attend_at: datetime | None, now: datetime,
+        anew: Callable[[Request, Books], Asked | None],
+    ) -> Request | None:  # fmt: skip
         """An approval is undone before anything was sent: the votes are void, and the card asks again.
 
-        Within its undo window, or while it is kept back: as long as this attempt has no intent.
+        Within its undo window, or while it is kept back: as long as this attempt has no intent. `anew` says whom, where
+        the rules are others than when it was asked; what it raises is raised here, and nothing is changed.
         """
 
         def change(db: Database) -> Request | None:
@@ -143,6 +145,8 @@ class Decisions:
             )  # fmt: skip
             if request is not None:
                 db.execute("DELETE FROM votes WHERE request_id = ?", [request_id])
+                if (asked := anew(request, Books(db))) is not None:
+                    request = rule_anew(db, request_id, asked, now)
             return request
 
         return await self._database.write(change)

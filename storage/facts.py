@@ -40,18 +40,34 @@ class Facts:
 
     async def last(self, what: str) -> AuditEntry | None:
         """The latest fact of this kind about the house itself: noted for no request, with an empty id."""
-
-        def question(db: Database) -> AuditEntry | None:
-            row = db.execute(
-                "SELECT * FROM audit WHERE request_id = '' AND what = ? ORDER BY seq DESC LIMIT 1", [what]
-            ).fetchone()
-            return None if row is None else as_entry(row)
-
-        return await self._database.read(question)
+        return await self._database.read(lambda db: _last(db, what))
 
     async def note(self, request_id: str, fact: Fact, now: datetime) -> None:
         """Put a fact into the audit that changes nothing else, such as a refused click."""
         await self._database.write(lambda db: audit.append(db.conn, request_id, fact, now))
+
+
+    async def note_next(self, fact: Fact, last: AuditEntry | None, now: datetime) -> bool:
+        """Put a fact about the house into the audit that follows `last`, the latest of its kind that was read.
+
+        False, and nothing is noted, when another process has noted one since.
+        """
+
+        def change(db: Database) -> bool:
+            newest = _last(db, fact.what)
+            if (newest and newest.seq) != (last and last.seq):
+                return False
+            audit.append(db.conn, "", fact, now)
+            return True
+
+        return await self._database.write(change)
+
+
+def _last(db: Database, what: str) -> AuditEntry | None:
+    row = db.execute(
+        "SELECT * FROM audit WHERE request_id = '' AND what = ? ORDER BY seq DESC LIMIT 1", [what]
+    ).fetchone()
+    return None if row is None else as_entry(row)
 
 
 def as_entry(row: sqlite3.Row) -> AuditEntry:

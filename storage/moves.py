@@ -13,8 +13,8 @@ from typing import Any
 from sqlite_utils import Database
 
 from storage import audit, books
-from storage.moments import as_text
-from storage.records import Fact, MessageKind, NewMessage, Request, RequestState, new_id
+from storage.moments import as_text, maybe_text
+from storage.records import Asked, Fact, MessageKind, NewMessage, Request, RequestState, new_id
 from storage.rows import as_json, insert, set_request
 
 PROGRESS_APART_SECONDS = 3
@@ -89,6 +89,20 @@ def still_as(read: Request | None) -> tuple[str, dict[str, Any]]:
         " AND (state <> 'approved' OR not_before IS NULL OR not_before <= :now)"
     )
     return still, {"read_fingerprint": read.fingerprint, "read_attempt": read.attempt}
+
+
+def rule_anew(db: Database, request_id: str, asked: Asked, now: datetime) -> Request | None:
+    """What waits for a decision is decided by others from now on, and other budgets count it."""
+    request = move(
+        db, request_id, [RequestState.AWAITING], RequestState.AWAITING, fact=asked.telling.fact,
+        messages=asked.telling.messages, now=now,
+        columns={
+            "ruling": None if asked.ruling is None else as_json(asked.ruling),
+            "attend_at": maybe_text(asked.attend_at), "announced": 0, "escalated": int(asked.escalated),
+        },
+    )  # fmt: skip
+    books.reserve(db, request_id, asked.reservations)
+    return request
 
 
 def record(

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from storage import books
 from storage.books import Books
 from storage.moments import as_text, maybe_text
-from storage.moves import move, record
+from storage.moves import move, record, rule_anew
 from storage.records import Asked, Json, Request, RequestState, Telling
 from storage.rows import as_json, find_request, read_moment, read_requests, set_request
 from storage.sqlite import SqliteDatabase
@@ -116,15 +116,7 @@ class Waiting:
             asked = None if request is None else asking(request, Books(db))
             if asked is None:
                 return False
-            move(
-                db, request_id, [RequestState.AWAITING], RequestState.AWAITING, fact=asked.telling.fact,
-                messages=asked.telling.messages, now=now,
-                columns={
-                    "ruling": None if asked.ruling is None else as_json(asked.ruling),
-                    "attend_at": maybe_text(asked.attend_at), "announced": 0, "escalated": int(asked.escalated),
-                },
-            )  # fmt: skip
-            books.reserve(db, request_id, asked.reservations)
+            rule_anew(db, request_id, asked, now)
             return True
 
         return await self._database.write(change)

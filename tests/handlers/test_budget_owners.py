@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,17 +10,10 @@ import pytest
 
 from handlers.approvals import NotAllowed
 from handlers.policy import Budget, Conditions, Rule
+from tests.handlers.money_stage import Buy, Core, S, dollars, policy, refused, terms
 from tests.handlers.stage import BEA, CHANNEL, DORA, FINANCE, GUS, OLGA, OMAR, UNDO
-from tests.handlers.test_money_core import Buy, Core, S, dollars, policy, refused, terms
 
 BOARD, OWNERS = "S0BOARD", "S0OWNERS"
-
-
-@pytest.fixture
-async def core() -> AsyncIterator[Core]:
-    opened = Core()
-    yield opened
-    opened.closes()
 
 
 def owned(name: str = "shop", limit: str = "1", *owners: str) -> Budget:

@@ -51,6 +51,7 @@ def addresses(text: str) -> tuple[str, ...]:
         ("&lt;acme.com&gt; a &amp; b.com", ("acme.com", "b.com")),
         ("https://user:secret@acme.com/x", ("acme.com",)),
         ("https://pad.md/abc", ("pad.md",)),
+        ("acme.com's records, and ACME.CO’s", ("acme.com", "acme.co")),
     ],
 )
 def test_domains_are_found_however_they_are_written(text: str, found: tuple[str, ...] | None) -> None:
@@ -78,6 +79,26 @@ def test_addresses_are_found_and_their_domains_are_not_found_once_more() -> None
     assert names_in_text(text) == Found(
         (), ("Ana@acme.com", "bo.b+x@acme.co", "o'hara@xn--bcher-kva.com", "z@acme.io"), 0
     )
+
+
+def test_an_address_within_a_link_or_with_something_that_is_its_own() -> None:
+    assert names_in_text("https-form?from=zed@acme.com&to=ana@acme.co omar@acme.ca's box") == Found(
+        (), ("zed@acme.com", "ana@acme.co", "omar@acme.ca")
+    )
+
+
+def test_the_fields_of_another_apps_card_are_read_and_what_its_buttons_carry_is_not() -> None:
+    card = {
+        "pretext": "New at acme.io",
+        "fields": [{"title": "Domain", "value": "acme.com", "short": True}],
+        "actions": [{"type": "button", "text": "Buy", "value": "acme.org", "title": "x"}],
+        "blocks": [{"type": "actions", "elements": [{"type": "static_select", "options": [_option("acme.net")]}]}],
+    }
+    assert names_in({"text": "", "attachments": [card]}).domains == ("acme.io", "acme.com")
+
+
+def _option(value: str) -> dict[str, Any]:
+    return {"text": {"type": "plain_text", "text": "One"}, "value": value}
 
 
 def test_a_message_is_read_as_people_see_it() -> None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from handlers.policy import Conditions, Rule
+from tests.handlers.money_stage import Core, S, policy, refused, terms
 from tests.handlers.stage import FINANCE, OLGA, OMAR, UNDO
-from tests.handlers.test_money_core import Core, S, policy, refused, terms
-
-
-@pytest.fixture
-async def core() -> AsyncIterator[Core]:
-    opened = Core()
-    yield opened
-    opened.closes()
 
 
 @pytest.mark.parametrize(

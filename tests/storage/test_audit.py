@@ -340,6 +340,18 @@ async def test_the_last_fact_of_a_kind_is_of_the_house_and_of_no_request(scene: 
     assert (last.seq, last.at, last.detail) == (2, scene.clock.now - timedelta(hours=1), {"hash": "b"})
 
 
+async def test_of_two_processes_that_start_together_one_notes_what_is_in_force(scene: Scene, elsewhere: Scene) -> None:
+    fact = Fact("postroom", "policy_in_force", {"hash": "a"})
+
+    async def start(at: Scene) -> bool:
+        return await at.store.facts.note_next(fact, None, scene.clock.now)
+
+    assert sorted(await asyncio.gather(start(scene), start(elsewhere))) == [False, True]
+    last = await scene.store.facts.last("policy_in_force")
+    assert await elsewhere.store.facts.note_next(fact, last, scene.clock.now)
+    assert len(await scene.rows("SELECT 1 FROM audit")) == 2
+
+
 # More than one process.
 
 
