@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import random
 import socket
@@ -25,6 +24,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import in_force
 from bot.facts import FactLog
+from bot.memory import keep_what_is_here
 from bot.metrics import Metrics
 from bot.scheduler import Beats
 from bot.settings import HousekeepingSettings, Settings
@@ -478,9 +478,7 @@ async def run(settings: Settings, stopping: asyncio.Event, *, clock: Clock | Non
                 await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
                 if starting.done():
                     starting.result()
-                    # What is here now stays: the collector need not walk through it, for 30 ms each time, ever again.
-                    gc.freeze()
-                    gc.set_threshold(20_000, 20, 20)
+                    keep_what_is_here()
                     await waiting
                 starting.cancel()
                 waiting.cancel()

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from bot.memory import keep_what_is_here
 from bot.scheduler import Beats
 from handlers.jobs import Jobs
 from handlers.life import Life
@@ -112,6 +113,7 @@ async def watching(path: Path, client: Any, *actions: type[Action]) -> AsyncIter
     )  # fmt: skip
     beats.add("jobs", jobs.look, timedelta(seconds=5))
     beats.start()
+    keep_what_is_here()
     try:
         yield beats, store
     finally:
