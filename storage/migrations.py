@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from sqlite_utils import Database, Migrations
 
 from storage.audit import BEFORE_THE_FIRST, entry_hash
@@ -11,69 +13,38 @@ def migrations() -> Migrations:
     """All steps, in order; `apply(db)` runs those the database has not seen, each in a transaction."""
     steps = Migrations("postroom")
 
-    @steps()
-    def requests_votes_jobs_messages_audit(db: Database) -> None:
-        for statement in _FIRST:
-            db.execute(statement)
+    def step(name: str, statements: Iterable[str], *, afterwards: Callable[[Database], None] | None = None) -> None:
+        @steps(name=name)
+        def run(db: Database) -> None:
+            for statement in statements:
+                db.execute(statement)
+            if afterwards is not None:
+                afterwards(db)
 
-    @steps()
-    def owed_messages_by_place(db: Database) -> None:
-        for statement in _OWED_BY_PLACE:
-            db.execute(statement)
-
-    @steps()
-    def requests_that_wait_for_their_time(db: Database) -> None:
-        db.execute("ALTER TABLE requests ADD COLUMN not_before TEXT")
-
-    @steps()
-    def rulings_votes_of_several_and_budgets(db: Database) -> None:
-        for statement in _RULINGS:
-            db.execute(statement)
-
-    @steps()
-    def audit_entries_with_the_hash_of_the_one_before(db: Database) -> None:
-        for statement in _CHAINED_TABLES:
-            db.execute(statement)
-        seq, prev = 0, BEFORE_THE_FIRST
-        for seq, *cells in db.execute("SELECT seq, at, request_id, actor, what, detail FROM unchained ORDER BY seq"):
-            own = entry_hash(prev, seq, *cells)
-            db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [seq, *cells, prev, own])
-            prev = own
-        db.execute("INSERT INTO audit_head VALUES (1, ?, ?)", [seq, prev])
-        for statement in _CHAINED_RULES:
-            db.execute(statement)
-
-    @steps()
-    def jobs_due_by_account_and_how_long_they_take(db: Database) -> None:
-        for statement in _JOBS_BY_ACCOUNT:
-            db.execute(statement)
-
-    @steps()
-    def digests_of_channels(db: Database) -> None:
-        for statement in _DIGESTS:
-            db.execute(statement)
-
-    @steps()
-    def drafts_are_forgotten_without_looking_through_everything(db: Database) -> None:
-        for statement in _FORGETTING:
-            db.execute(statement)
-
-    @steps()
-    def what_waits_is_found_by_who_decides(db: Database) -> None:
-        for statement in _LISTS:
-            db.execute(statement)
-
-    @steps()
-    def what_was_bought_when(db: Database) -> None:
-        db.execute(
-            "CREATE INDEX requests_bought ON requests (command, updated_at) WHERE state IN ('succeeded', 'failed')"
-        )
-
-    @steps()
-    def requests_whose_channel_is_chosen_in_the_form(db: Database) -> None:
-        db.execute("ALTER TABLE requests ADD COLUMN chooses_channel INTEGER NOT NULL DEFAULT 0")
-
+    step("requests_votes_jobs_messages_audit", _FIRST)
+    step("owed_messages_by_place", _OWED_BY_PLACE)
+    step("requests_that_wait_for_their_time", ["ALTER TABLE requests ADD COLUMN not_before TEXT"])
+    step("rulings_votes_of_several_and_budgets", _RULINGS)
+    step("audit_entries_with_the_hash_of_the_one_before", _CHAINED_TABLES, afterwards=_chain)
+    step("jobs_due_by_account_and_how_long_they_take", _JOBS_BY_ACCOUNT)
+    step("digests_of_channels", _DIGESTS)
+    step("drafts_are_forgotten_without_looking_through_everything", _FORGETTING)
+    step("what_waits_is_found_by_who_decides", _LISTS)
+    step("what_was_bought_when", [_BOUGHT])
+    step("requests_whose_channel_is_chosen_in_the_form", [_CHOOSES_CHANNEL])
     return steps
+
+
+def _chain(db: Database) -> None:
+    """What was in the audit before it was a chain gets its hashes; from then on nothing of it can be changed."""
+    seq, prev = 0, BEFORE_THE_FIRST
+    for seq, *cells in db.execute("SELECT seq, at, request_id, actor, what, detail FROM unchained ORDER BY seq"):
+        own = entry_hash(prev, seq, *cells)
+        db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [seq, *cells, prev, own])
+        prev = own
+    db.execute("INSERT INTO audit_head VALUES (1, ?, ?)", [seq, prev])
+    for statement in _CHAINED_RULES:
+        db.execute(statement)
 
 
 _FIRST = (
@@ -358,3 +329,7 @@ _LISTS = (
     " (CASE WHEN json_valid(ruling) THEN json_extract(ruling, '$.terms') END, escalated, created_at)"
     " WHERE state = 'awaiting_approval'",
 )
+
+_BOUGHT = "CREATE INDEX requests_bought ON requests (command, updated_at) WHERE state IN ('succeeded', 'failed')"
+
+_CHOOSES_CHANNEL = "ALTER TABLE requests ADD COLUMN chooses_channel INTEGER NOT NULL DEFAULT 0"
