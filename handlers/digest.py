@@ -1,7 +1,8 @@
 """The digest: what a channel should know, and when it wants to. No Slack here.
 
 A channel's digest shows what was asked in that channel; that of the channel with the cards shows what was asked
-anywhere. What the providers tell about the accounts of the house is for everybody, as the answers to a READ are.
+anywhere. What the budgets have left and what the providers tell about the accounts is posted for all who are in the
+channel, since one of its members wants it there; whoever asks for it in person is told as much as they may know.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class Digest:
         return not (any(one.count for one in listings) or noticed or self.renewal_is_news)
 
 
+OF_REQUESTS = frozenset({Section.DECISIONS, Section.STUCK, Section.ENDED, Section.RENEWALS})
+"""What is about requests alone: the rest is the house's own, and not for guests who ask."""
 _TOLD_BY_PROVIDERS = frozenset(kind.value for kind in NoticeKind if kind is not NoticeKind.RENEWALS)
 _NOTHING = Listing(0, ())
 _Known = Mapping[tuple[str, date], tuple[Day, datetime]]
@@ -122,6 +125,7 @@ class Digests:
         self._clock = clock
         self._told: dict[str, tuple[datetime, tuple[Notice, ...] | str]] = {}
         """What each account told last, and when."""
+        self._asking: dict[str, asyncio.Lock] = {name: asyncio.Lock() for name in accounts}
 
     def now(self) -> datetime:
         """This moment, aware UTC."""
@@ -257,11 +261,12 @@ class Digests:
 
     async def _asked_one(self, account: Account) -> tuple[Notice, ...] | str:
         """What an account tells, or why it does not; many channels want to know at the same time of day."""
-        at, answer = self._told.get(account.name, (None, ""))
-        if at is None or not timedelta(0) <= self._clock.now() - at < REMEMBERED:
-            answer = await self._ask(account)
-            self._told[account.name] = self._clock.now(), answer
-        return answer
+        async with self._asking[account.name]:  # whoever asks meanwhile waits for the same answer
+            at, answer = self._told.get(account.name, (None, ""))
+            if at is None or not timedelta(0) <= self._clock.now() - at < REMEMBERED:
+                answer = await self._ask(account)
+                self._told[account.name] = self._clock.now(), answer
+            return answer
 
     async def _ask(self, account: Account) -> tuple[Notice, ...] | str:
         try:

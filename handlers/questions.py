@@ -3,6 +3,9 @@
 Whoever asked for something, whoever may decide it and whoever stands where it was asked, or where its card is, may know
 all about it; so may every colleague, if it was asked in a channel that is open to them. What else was asked is to them
 as if it had never been: a refusal would tell that it is there.
+
+What is no request's but the house's own, its budgets and what the providers say about its accounts, is for members of
+the workspace: guests know only what was asked where they are.
 """
 
 from __future__ import annotations
@@ -21,10 +24,14 @@ from handlers.rulings import circumstances
 from handlers.who import DirectoryUnavailable
 from providers.accounts import Clock
 from providers.fields import parse_address, parse_domain
-from storage.records import AuditEntry, BudgetUse, Delegation, Request, RequestState, Reservation, Vote
+from storage.records import AuditEntry, BudgetUse, Delegation, Json, Request, RequestState, Reservation, Vote
 from storage.store import Store
 
 _SILENT = "Slack did not say who may know about this, so nothing is shown. Try again in a minute."
+FOR_MEMBERS = (
+    "You are a guest in this workspace, and guests are told only what was asked where they are. Nothing else is shown: "
+    "ask one of its members."
+)
 MOST_ABOUT = 50
 """So many requests about one thing are looked at, the newest."""
 
@@ -43,8 +50,9 @@ class Standing:
     """Why a request is where it is.
 
     `passed_over` are sentences about the rules that were not about it. `entitled` are the people who may decide it now,
-    `stand_ins` whose right somebody else has meanwhile. `votes` are those on what is asked now. `expires` None: it
-    waits for ever. `escalates` None: it does not, or did already.
+    `stand_ins` whose right somebody else has meanwhile. `votes` are those on what is asked now, and `lacking` what they
+    are not enough for, as far as the last of them told. `expires` None: it waits for ever. `escalates` None: it does
+    not, or did already.
     """
 
     request: Request
@@ -53,6 +61,7 @@ class Standing:
     entitled: frozenset[str]
     stand_ins: Sequence[Delegation]
     votes: Sequence[Vote]
+    lacking: Sequence[Json]
     expires: datetime | None
     escalates: datetime | None
     held: Sequence[tuple[Reservation, BudgetUse]]
@@ -70,6 +79,20 @@ class Questions:
     def now(self) -> datetime:
         """This moment, aware UTC."""
         return self._clock.now()
+
+    # Who asks.
+
+    async def is_member(self, user: str) -> bool:
+        """Whether somebody may know what is the house's own. Raises Sorry when Slack does not say."""
+        try:
+            return await self._requests.who.is_active(user)
+        except DirectoryUnavailable as error:
+            raise Sorry(_SILENT) from error
+
+    async def members_only(self, user: str) -> None:
+        """Raises Sorry for guests, and when Slack does not say."""
+        if not await self.is_member(user):
+            raise Sorry(FOR_MEMBERS)
 
     # A request.
 
@@ -141,7 +164,9 @@ class Questions:
         except DirectoryUnavailable as error:
             raise Sorry(_SILENT) from error
         away = [one for one in await self._store.delegations.in_force(self._clock.now()) if one.principal in entitled]
-        votes = await self._store.look(lambda books: books.votes(request.id, request.fingerprint))
+        votes, lacking = await self._store.look(
+            lambda books: (books.votes(request.id, request.fingerprint), books.lacking(request))
+        )
         terms = ruling.terms
         escalate_after = terms.escalate_after if terms.escalate_to and not request.escalated else None
         return Standing(
@@ -151,6 +176,7 @@ class Questions:
             entitled=entitled,
             stand_ins=[one for one in away if one.delegate != request.requester],
             votes=votes,
+            lacking=lacking,
             expires=None if terms.expires_after is None else since + terms.expires_after,
             escalates=None if escalate_after is None else since + escalate_after,
             held=await self._store.requests.held_by(request.id),
@@ -182,7 +208,8 @@ class Questions:
     # Money.
 
     async def budgets(self, by: Asker, *, everybodys: bool = False) -> list[Spent]:
-        """The budgets that concern `by` or the channel they are in, or all there are. Raises Sorry."""
+        """The budgets that concern `by` or the channel they are in, or all there are. Raises Sorry, for guests too."""
+        await self.members_only(by.user)
         try:
             groups = frozenset() if everybodys else await self._requests.who.groups_of(by.user)
         except DirectoryUnavailable as error:

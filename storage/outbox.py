@@ -46,8 +46,9 @@ class Owed:
     """A message claimed for delivery, with what is needed to show it.
 
     `begun_before` says that an earlier attempt may have posted it. `parent` is the thread's first message (of a call:
-    the card that it stands below), None until it has been posted. With a card go the `votes` on what is asked now, the
-    `budgets` that count it, and the quote from `before` it was reopened, as long as it waits for a new decision.
+    the card that it stands below), None until it has been posted. With a card go the `votes` on what is asked now, what
+    they are `lacking` as far as the last of them told, the `budgets` that count it, and the quote from `before` it was
+    reopened, as long as it waits for a new decision.
     """
 
     message: Message
@@ -57,6 +58,7 @@ class Owed:
     votes: Sequence[Vote] = ()
     budgets: Sequence[tuple[Reservation, BudgetUse]] = ()
     before: Json | None = None
+    lacking: Sequence[Json] = ()
 
 
 class Outbox:
@@ -203,14 +205,16 @@ def _owed(db: Database, row: sqlite3.Row) -> Owed:
     ).fetchone()
     is_card = message.kind is MessageKind.CARD
     held = books.reservations_of(db, request.id) if is_card else []
+    votes = books.votes_on(db, request.id, request.fingerprint) if is_card else []
     return Owed(
         message,
         request,
         None if parent is None else as_message(parent),
         int(row["begun"]) > 1,
-        votes=books.votes_on(db, request.id, request.fingerprint) if is_card else (),
+        votes=votes,
         budgets=[(one, books.use_of(db, one.budget, one.period)) for one in held],
         before=_quote_before(db, request) if is_card and request.state is RequestState.AWAITING else None,
+        lacking=books.lacking(db, request, votes),
     )
 
 

@@ -156,6 +156,7 @@ class Answers:
         return draft.channel
 
     async def _answer(self, body: Body, action: Action, account: Account) -> _Answer:
+        await self._front.questions.members_only(self._front.asker(body).user)
         outcome, quote = await self._asked(action, account)
         lines = answer_lines(outcome, quote)
         if isinstance(outcome, Done) and outcome.download is not None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from handlers.policy import Policy, Ruling
 from handlers.slack.words import code, either, escape, money, person, whoever
-from storage.records import BudgetUse, Request, Reservation, Verdict, Vote
+from storage.records import BudgetUse, Json, Request, Reservation, Verdict, Vote
 
 Budgets = Sequence[tuple[Reservation, BudgetUse]]
 """What a request takes from each budget, and what that budget's month has used up."""
@@ -29,9 +29,15 @@ def voters(votes: Sequence[Vote]) -> list[str]:
     ]
 
 
-def who_decides(ruling: Ruling, request: Request, votes: Sequence[Vote]) -> str:
-    """Who may decide a waiting request, and how many more it takes. Only those are mentioned who are to be pinged."""
+def who_decides(ruling: Ruling, request: Request, votes: Sequence[Vote], lacking: Sequence[Json] = ()) -> str:
+    """Who may decide a waiting request, and how many more it takes. Only those are mentioned who are to be pinged.
+
+    `lacking`: what the last yes was not enough for; then it is said whose yes is missing.
+    """
     terms = ruling.terms
+    if missing := _missing(ruling, request, votes, lacking):
+        why = f"{code(f'/postroom why {request.id}')} says who may decide."
+        return f"{_how_many(ruling, voters(votes))}*Still missing: {missing}.* {why}"
     deciders = terms.deciders(request.escalated)
     pinged = [who for who in deciders if who in terms.ping or (request.escalated and who in terms.escalate_to)]
     if not pinged or len(pinged) == len(deciders):
@@ -41,6 +47,21 @@ def who_decides(ruling: Ruling, request: Request, votes: Sequence[Vote]) -> str:
         may += f"Others may decide as well: {code(f'/postroom why {request.id}')} says who."
     own = " Whoever asked may be one of them." if terms.requester_may else ""
     return f"{_how_many(ruling, voters(votes))}{may}{own}"
+
+
+def _missing(ruling: Ruling, request: Request, votes: Sequence[Vote], lacking: Sequence[Json]) -> str:
+    """`a yes from @finn for the budget “Sales”`; empty where nothing is known, or the ruling is another one by now."""
+    parts = {part.budget: part for part in ruling.parts(request.escalated)}
+    if not all(one.get("budget", "") in parts for one in lacking):
+        return ""
+    told: list[str] = []
+    said_yes = {one.principal or one.voter for one in votes if one.verdict is Verdict.APPROVE}
+    for one in lacking:
+        part, more = parts[str(one.get("budget", ""))], int(one.get("more") or 1)
+        others = [who for who in part.named if who not in said_yes] or part.named
+        yes = "a yes" if more == 1 else f"{more} people's yes"
+        told.append(f"{yes} from {_each(others)}{f' for the budget “{escape(part.budget)}”' if part.budget else ''}")
+    return " and ".join(told)
 
 
 def who_will_decide(ruling: Ruling, *, done: str) -> str:
@@ -100,6 +121,8 @@ def budget_lines(policy: Policy, budgets: Budgets, *, is_reserved: bool) -> list
 def bar(spent: Decimal, taken: Decimal, limit: Decimal) -> str:
     """`███▓▓░░░░░`: what is spent, what is reserved beside that, what is free; `taken` is both together."""
     full, half = (_cells(one, limit) for one in (spent, taken))
+    if full == half and spent < min(taken, limit):  # what is reserved has a cell of its own
+        full, half = (full, half + 1) if half < _CELLS - 1 or taken >= limit else (full - 1, half)
     return f"`{'█' * full}{'▓' * (half - full)}{'░' * (_CELLS - half)}`"
 
 

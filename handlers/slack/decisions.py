@@ -100,6 +100,7 @@ class Decisions:
         except Sorry as sorry:
             if button is not None and isinstance(value, str):
                 await self._refused(body, name, value.partition(":")[0], sorry)
+            self._lists.forget(str((body.get("view") or {}).get("id")))  # where it told a story, it says this now
             await ack()
             self._front.background.spawn(self._front.answer(body, sorry))
 

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from textwrap import shorten
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -20,7 +20,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from handlers.digest import Digest, Digests, Section, shares_of
+from handlers.digest import OF_REQUESTS, Digest, Digests, Section, shares_of
 from handlers.listings import Filter, Scope, Status
 from handlers.questions import Spent
 from handlers.requests import POSTROOM, Asker, Sorry
@@ -52,6 +52,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 45.0
 """Seconds for posting one digest, looking for it included."""
+MOST_AT_ONCE = 8
+"""Digests that are composed and posted at the same time."""
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 600.0
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+){1,2}")
@@ -74,7 +76,7 @@ _SECTIONS: Mapping[Section, tuple[str, str]] = {
 }
 _NOTICED: Mapping[Section, tuple[str, str]] = {
     Section.REPUTATION: (":rotating_light: *{} with a bad reputation*", "/domain list"),
-    Section.SENDING: (":mailbox: *{} that cannot send, or not warm yet*", "/mailbox accounts"),
+    Section.SENDING: (":mailbox: *{} in error, or not warm yet*", "/mailbox accounts"),
     Section.CREDITS: (":credit_card: *Credits running low* ({})", "/verify credits"),
     Section.NAME_SERVERS: (":globe_with_meridians: *{} whose name servers are not set*", "/domain list"),
     Section.RENEWALS: (
@@ -96,6 +98,7 @@ _LISTED_AS: Mapping[Section, Status] = {
     Section.ENDED: Status.ENDED,
 }
 _OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom digest to see it as it is now."
+_FOR_GUESTS = "As you are a guest, it leaves out the budgets and what the providers say about the accounts."
 _NO_WAY_IN = (
     "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). Type /invite "
     "@postroom in that channel. It is tried again for six hours, and on each of its days; what it would have told is "
@@ -232,7 +235,7 @@ def _money(spent: Sequence[Spent]) -> tuple[list[sb.Block], list[sb.Block]]:
         for at, name in enumerate(("Spent", "Reserved", "Left"))
     ]
     chart = sb.BarChart(series, sb.AxisConfig(labels, y_label="% of the limit"))
-    return [sb.DataVisualizationBlock("How much of each budget is used, in %", chart)], paragraphs(lines)
+    return [sb.DataVisualizationBlock("Budgets used, in %", chart)], paragraphs(lines)
 
 
 def _labels(names: Sequence[str]) -> list[str]:
@@ -307,11 +310,22 @@ class DigestPost:
         self._messages = messages
 
     async def send(self) -> datetime | None:
-        """Post what is due; returns when the next one is (None: no channel wants any)."""
-        for setup, day in await self._digests.due():
-            claim = await self._digests.claim(setup, day)
-            if claim is not None:
-                await self._send(claim, setup)
+        """Post what is due; returns when the next one is (None: no channel wants any).
+
+        Many channels want theirs at the same time of day: a few are composed and posted at once, so that one that is
+        slow does not keep back the others.
+        """
+        turn = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def send(setup: Setup, day: date) -> None:
+            async with turn:  # a claim does not wait for its turn: its lease is running
+                claim = await self._digests.claim(setup, day)
+                if claim is not None:
+                    await self._send(claim, setup)
+
+        sent = await asyncio.gather(*(send(*one) for one in await self._digests.due()), return_exceptions=True)
+        for broken in filter(None, sent):
+            raise broken  # the beat counts it; the others were sent all the same
         return await self._digests.next_due()
 
     async def _send(self, claim: Claim, setup: Setup) -> None:
@@ -439,13 +453,17 @@ class DigestCommands:
     async def _preview(self, body: Body, asker: Asker) -> None:
         setup = await self._digests.books.setup_of(asker.channel)
         sections = DEFAULT_SECTIONS if setup is None else setup.sections
+        is_member = await self._front.questions.is_member(asker.user)
+        if not is_member:
+            sections = tuple(one for one in sections if one in OF_REQUESTS)
         since = await self._digests.books.last(asker.channel)
         drawn = draw(await self._digests.compose(asker.channel, sections, since), self._front.messages)
         if setup is None:
             when = "No digest is posted here."
         else:
             when = f"The next one is posted here {moment(await self._digests.next_of(setup))}."
-        told = built([small(f"Only you see this. {when}")])
+        less = "" if is_member else f" {_FOR_GUESTS}"
+        told = built([small(f"Only you see this. {when}{less}")])
         await self._front.tell(body, drawn.text, blocks=[*told, *drawn.blocks], otherwise=[*told, *drawn.plainly])
 
     async def look(self, ack: AsyncAck, body: Body, value: str) -> None:
@@ -468,6 +486,8 @@ class DigestCommands:
         self._front.later(body, self._all(body, asker, about), asks_provider=True)
 
     async def _all(self, body: Body, asker: Asker, about: Section) -> None:
+        if about not in OF_REQUESTS:
+            await self._front.questions.members_only(asker.user)
         digest = await self._digests.compose(asker.channel, [about.value], None)
         found, see = digest.notices.get(about, ()), _NOTICED[about][1]
         blocks = _notices(about, found, ALL) if found else [section("There is nothing of the kind any more.")]
@@ -493,12 +513,16 @@ class DigestCommands:
             id="", request_id=request.id, kind=MessageKind.CARD, lane="", channel="", body={}, wanted=1, sent=0,
             begun=False, attempts=0, created_at=self._digests.now(),
         )  # fmt: skip
-        owed = Owed(message, request, None, begun_before=False, votes=standing.votes, budgets=standing.held)
+        owed = Owed(
+            message, request, None, begun_before=False,
+            votes=standing.votes, budgets=standing.held, lacking=standing.lacking,
+        )  # fmt: skip
         return self._front.messages.render(owed).blocks
 
     # The window.
 
     async def _open(self, body: Body, asker: Asker) -> None:
+        await self._front.questions.members_only(asker.user)
         setup = await self._digests.books.setup_of(asker.channel)
         quiet = self._front.requests.policy.quiet.get(asker.channel)
         zone = setup.time_zone if setup else quiet.time_zone if quiet else ""
@@ -534,9 +558,12 @@ class DigestCommands:
         return f"The next digest comes on {first:%A} {first.day} {first:%B} at {first:%H:%M} ({setup.time_zone})."
 
     async def _may_set_up(self, channel: str, user: str) -> None:
-        """Raises FormError for whoever is not in the channel, and where Postroom is not in it."""
+        """Raises FormError for whoever is not in the channel, and where Postroom is not in it; Sorry for guests."""
         outside = "You are not in this channel: its members decide about this."
-        if why := await why_not(self._front.client, channel, user, outside=outside):
+        _, why = await asyncio.gather(  # at once: Slack waits three seconds for what becomes of a window
+            self._front.questions.members_only(user), why_not(self._front.client, channel, user, outside=outside)
+        )
+        if why:
             raise entered.FormError({"channel": why})
 
 
@@ -553,7 +580,7 @@ def setup_form(setup: Setup | None, channel: str, zone: str) -> windows.View:
     where = sb.PlainTextInput(action_id=entered.VALUE, initial_value=zone, max_length=64)
     others = [("when_empty", "On days with nothing to tell as well"), ("off", "No digest any more: turn it off")]
     blocks: list[sb.Block] = [
-        _input("channel", "Channel", channels, hint="Those who are in it read it, and may change this."),
+        _input("channel", "Channel", channels, hint="Everybody in it reads it, also guests and other workspaces."),
         _input("at", "Time", at),
         _input("zone", "Time zone", where, hint="Such as Europe/Berlin: the time above is of there."),
         _input("days", "Days", _boxes([(str(n), name) for n, name in enumerate(_WEEKDAYS)], [str(n) for n in days])),
@@ -606,6 +633,8 @@ def read_setup(values: Mapping[str, Any], by: str, now: datetime) -> tuple[Setup
     if not sections:
         errors["sections"] = "Choose at least one, or turn the digest off below."
     more = _chosen(values, "more")
+    if sections == [Section.MONEY.value] and "when_empty" not in more:
+        errors["more"] = "What the budgets have left is no news by itself: tick the first of these, or choose more."
     if "off" in more and "channel" not in errors:
         errors = {}
         days, sections, said, zone = ["0"], [Section.DECISIONS.value], "09:00", "UTC"

@@ -30,6 +30,7 @@ _MARKED = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
 """A link or a mention. Without `<` inside: otherwise a long row of them takes the square of its length."""
 _BETWEEN = re.compile(r"[\s,;<>()\[\]{}|`*\"“”„«»]+")
 _AROUND = ".:!?'’‘…~_-–—/&=+#@"
+_OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 _FILE = re.compile(
     "csv|css|docx?|eml|exe|gif|html?|jpe?g|js(on)?|log|md|od[st]|pdf|png|pptx?|py|sh|svg|toml|tsv|txt|xlsx?|xml|ya?ml",
     re.IGNORECASE,
@@ -80,7 +81,9 @@ def _texts(shape: Any, depth: int = 0) -> Iterator[str]:
         if shape.get("type") == "link" and isinstance(shape.get("url"), str):
             yield f"<{shape['url']}|{shape.get('text') or ''}>"
             return
-        for key in ("text", "title", "fallback"):
+        # A field of another app's card has a title and a value; the values of buttons and menus nobody sees.
+        is_field = isinstance(shape.get("title"), str) and "type" not in shape
+        for key in ("pretext", "text", "title", "fallback", *(["value"] if is_field else [])):
             if isinstance(shape.get(key), str):
                 yield shape[key]
         for key, one in shape.items():
@@ -97,10 +100,11 @@ def _pieces(text: str) -> Iterator[str]:
             host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
             yield f"{scheme[-5:]}://{host.partition(':')[0]}"
         elif "@" in word:
-            yield from (piece.rstrip(_AROUND).lstrip(_AROUND.replace("_", "")) for piece in re.split(r"[:?#]", word))
+            pieces = (_OWNED.sub("", piece.rstrip(_AROUND)) for piece in re.split(r"[:?#&=]", word))
+            yield from (piece.lstrip(_AROUND.replace("_", "")) for piece in pieces)
         elif "." in word:
             shown = re.split(r"[/?#&]", word, maxsplit=1)[0]
-            yield from (piece.strip(_AROUND) for piece in re.split(r"[:=]", shown))
+            yield from (_OWNED.sub("", piece.strip(_AROUND)) for piece in re.split(r"[:=]", shown))
 
 
 def _said(marked: re.Match[str]) -> str:

@@ -21,7 +21,7 @@ from handlers.listings import Filter, Scope, Status, ToDecide
 from handlers.requests import Asker, Sorry
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.house import KEY_OF_BARS, HouseCommands
-from handlers.slack.lists import RequestLists, list_button, open_button
+from handlers.slack.lists import LOOKS_AGAIN, RequestLists, list_button, open_button
 from handlers.slack.messages import total
 from handlers.slack.shortcuts import EVERYTHING
 from handlers.slack.words import (
@@ -58,8 +58,6 @@ KEPT_FRESH = timedelta(minutes=15)
 """For so long after it was opened, or something was done in it, a home tab shows what changes."""
 LOOKED_AT_EVERY = timedelta(minutes=1)
 """So often at the least, while it is kept fresh: progress is no entry of the audit."""
-LOOKS_AGAIN = timedelta(seconds=3)
-"""As long as somebody has it open."""
 MOST_READERS = 100
 MOST_AT_ONCE = 5
 """Home tabs that one beat publishes: Slack takes about a hundred a minute."""
@@ -116,14 +114,15 @@ class Home:
             self._front.background.spawn(self._show(reader))
 
     async def refresh(self) -> datetime | None:
-        """Publish what has changed for those who opened their home tab lately; never more than Slack takes.
+        """Show what has changed to those who opened their home tab, or a story, lately; never more than Slack takes.
 
         Returns when it is to be looked again, None where nobody looks.
         """
+        stories = await self._lists.refresh()
         now = self._front.questions.now()
         self._readers = {user: one for user, one in self._readers.items() if now - one.since < KEPT_FRESH}
         if not self._readers:
-            return None
+            return stories
         last = await self._front.listings.last_change()
         stale = [
             one
@@ -187,15 +186,20 @@ class Home:
         if not found.waiting and not found.unclear and found.is_all:
             return []
         blocks: list[sb.Block] = [sb.HeaderBlock(plain(_how_many(found), 150))]
-        for request in found.unclear[:MOST_TO_DECIDE]:
+        unclear = found.unclear[:MOST_TO_DECIDE]
+        waiting = found.waiting[: max(1, MOST_TO_DECIDE - len(unclear))]
+        for request in unclear:
             status = self._front.messages.status(request)
             blocks.append(section(f"{self._what(request)}\n{clip(status, 500)}", accessory=open_button(request)))
-        for request in found.waiting[: max(1, MOST_TO_DECIDE - len(found.unclear))]:
+        for request in waiting:
             blocks += self._decision(request)
-        if len(found.waiting) + len(found.unclear) > MOST_TO_DECIDE or not found.is_all:
+        more = len(found.waiting) + len(found.unclear) - len(waiting) - len(unclear)
+        if more > 0:
+            blocks.append(small(f"… and {'' if found.is_all else 'at least '}{more} more"))
+        if more > 0 or not found.is_all:
             every = list_button("All that wait", Filter(Scope.ALL, Status.WAITING))
-            unclear = list_button("All that are unclear", Filter(Scope.ALL, Status.UNCLEAR))
-            blocks.append(sb.ActionsBlock([every, *([unclear] if found.unclear else [])]))
+            unknown = list_button("All that are unclear", Filter(Scope.ALL, Status.UNCLEAR))
+            blocks.append(sb.ActionsBlock([every, *([unknown] if found.unclear else [])]))
         return [*blocks, sb.DividerBlock()]
 
     def _decision(self, request: Request) -> list[sb.Block]:
@@ -239,7 +243,8 @@ class Home:
     async def _budgets(self, asker: Asker) -> list[sb.Block]:
         head = sb.HeaderBlock(plain("What is left this month", 150))
         try:
-            spent = await self._front.questions.budgets(asker)
+            is_member = await self._front.questions.is_member(asker.user)
+            spent = await self._front.questions.budgets(asker) if is_member else []
         except Sorry as sorry:
             return [head, section(f":warning: {escape(sorry.sentence)}"), sb.DividerBlock()]
         if not spent:

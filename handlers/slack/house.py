@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import aiohttp
@@ -348,7 +349,7 @@ def _ids(policy: Policy, ruling: Ruling) -> frozenset[str]:
     """Every id that a sentence about this ruling may have in it."""
     terms = [policy.default, ruling.terms, *(one.terms for one in policy.rules)]
     conditions = [one.conditions for one in policy.rules]
-    named = [who for one in terms for who in (*one.approvers, *one.escalate_to)]
+    named = [who for one in terms for who in (*one.approvers, *one.escalate_to, *chain(*one.owners))]
     named += [who for one in conditions for who in (*one.requesters, one.channel)]
     return frozenset(filter(None, named))
 
@@ -366,7 +367,7 @@ def _with_names(sentence: str, ids: frozenset[str]) -> str:
 # Words about money.
 
 _FULL, _RESERVED, _FREE = "█", "▓", "░"
-KEY_OF_BARS = f"{_FULL} spent · {_RESERVED} reserved for what is asked and not finished · {_FREE} left"
+KEY_OF_BARS = f"{_FULL}\u00a0spent · {_RESERVED}\u00a0reserved for what is asked and not finished · {_FREE}\u00a0left"
 
 
 def _drawn(spent: Decimal, reserved: Decimal, limit: Decimal) -> str:

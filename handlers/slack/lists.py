@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
+import aiohttp
 import slackblocks as sb
+import structlog
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from handlers.listings import COUNTED, Filter, Page, Scope, Status
 from handlers.requests import Asker, Sorry
 from handlers.slack import windows
 from handlers.slack.answers import LONGEST_VALUE
-from handlers.slack.channels import asked_in
+from handlers.slack.channels import NOT_YOURS, asked_in, why_not
 from handlers.slack.digest import DigestCommands
-from handlers.slack.front import Body, Front
+from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.happened import in_words
 from handlers.slack.house import HouseCommands
 from handlers.slack.messages import total
@@ -42,14 +46,29 @@ from handlers.slack.words import (
 from storage.lists import Chapter, Spot
 from storage.records import AuditEntry, Request
 
+log = structlog.get_logger(__name__)
+
 STORY = "story"
 """The callback_id of the window with a request's story."""
 LONGEST_STATUS = 600
 """Characters of how a request stands: ten of them fit into one message."""
 MOST_WORDS = 8
 LONGEST_WORD = 100
+FOLLOWED = timedelta(minutes=15)
+"""For so long after it was opened, or something was clicked in it, an open story shows what changes."""
+LOOKS_AGAIN = timedelta(seconds=3)
+"""As long as somebody has one open."""
+PLACED_FOR = timedelta(minutes=1)
+"""For so long it is taken for true that its reader is still where they opened it."""
+MOST_OPEN = 50
+MOST_AT_ONCE = 5
+"""Stories that are drawn anew in one go: Slack takes about a hundred a minute."""
 _OLD_LIST = "This list is from another version of Postroom. Type /postroom requests again."
 _USAGE = "/postroom requests [mine|team|all] [status] [words]"
+_FOLLOWS = (
+    f"For {FOLLOWED // timedelta(minutes=1)} minutes what changes is shown here by itself; then “Refresh” does it."
+)
+_UNREACHED = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SCOPES: Mapping[str, Scope] = {"mine": Scope.MINE, "my": Scope.MINE, "team": Scope.TEAM, "all": Scope.ALL}
@@ -82,14 +101,33 @@ class _Carried(BaseModel):
     newer: bool = False
 
 
+@dataclass(slots=True)
+class _Open:
+    """A story that somebody may have open: which page of what, from where they look, and since when (`placed`: that
+    this is true, `since`: that they did anything in it). `shown` is what it was drawn from."""
+
+    request_id: str
+    asker: Asker
+    page: int
+    since: datetime
+    placed: datetime
+    shown: tuple[Request, Chapter] | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class RequestLists:
-    """`/postroom requests` and `/postroom jobs`, the buttons in such a list, and the window that tells a story."""
+    """`/postroom requests` and `/postroom jobs`, the buttons in such a list, and the window that tells a story.
+
+    A story that is open follows its request for a while. Which are open is known to this process alone: after a
+    restart, and when that while is over, a button in it draws it anew, and it follows again.
+    """
 
     def __init__(self, front: Front) -> None:
         self._front = front
         self._listings = front.listings
         self._house = HouseCommands(front)
         self._cards = DigestCommands(front)
+        self._open: dict[str, _Open] = {}
 
     # What is typed.
 
@@ -185,14 +223,87 @@ class RequestLists:
         return str(answer["view"]["id"])
 
     async def _show(self, view_id: str, request_id: str, asker: Asker, page: int) -> None:
-        try:
-            request = await self._front.questions.named(request_id, asker)
-            view = await self._story(request, asker, page)
-        except Sorry as sorry:
-            view = windows.notice("Request", await self._front.named(sorry))
-        await self._front.client.views_update(view_id=view_id, view=view)
+        """A page of a story in a window, which follows it from now on."""
+        now = self._front.questions.now()
+        story = self._open.pop(view_id, None) or _Open(request_id, asker, page, now, now)
+        story.request_id, story.asker, story.page, story.since, story.placed = request_id, asker, page, now, now
+        self._open[view_id] = story  # last again: whoever opened theirs the longest ago goes first
+        if len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
+        async with story.lock:
+            try:
+                try:
+                    view, story.shown = await self._drawn_now(story)
+                except Sorry as sorry:
+                    self.forget(view_id)
+                    view = windows.notice("Request", await self._front.named(sorry))
+                await self._front.client.views_update(view_id=view_id, view=view)
+            except BaseException:
+                self.forget(view_id)
+                raise
 
-    async def _story(self, request: Request, asker: Asker, page: int) -> windows.View:
+    async def _drawn_now(self, story: _Open) -> tuple[windows.View, tuple[Request, Chapter]]:
+        """A story as it is now, and what it is drawn from. Raises Sorry where its reader may know nothing of it."""
+        request = await self._front.questions.named(story.request_id, story.asker)
+        story.request_id = request.id  # a button may carry less
+        chapter = await self._listings.chapter(request, story.page)
+        return await self._story(request, chapter, story.asker, story.page), (request, chapter)
+
+    # What is open.
+
+    def forget(self, view_id: str) -> None:
+        """This window does not show a story any more."""
+        self._open.pop(view_id, None)
+
+    async def refresh(self) -> datetime | None:
+        """Draw the open stories anew whose requests have gone on; never more than Slack takes.
+
+        Returns when it is to be looked again, None where none is open.
+        """
+        now = self._front.questions.now()
+        self._open = {view_id: one for view_id, one in self._open.items() if now - one.since < FOLLOWED}
+        idle = [(view_id, one) for view_id, one in self._open.items() if not one.lock.locked()]
+        stale = [(view_id, one) for view_id, one in idle if await self._is_old(one)]
+        for view_id, story in stale[:MOST_AT_ONCE]:
+            if self._open.pop(view_id, None) is not None:
+                self._open[view_id] = story  # last, so that it is the others' turn next time
+                # Beside the answers that people wait for, and not in the beat: Slack may be slow.
+                self._front.lookups.spawn(self._follow(view_id, story))
+        return now + LOOKS_AGAIN if self._open else None
+
+    async def _is_old(self, story: _Open) -> bool:
+        try:
+            request = await self._front.requests.found(story.request_id)
+        except Sorry:
+            return True  # whoever draws it finds that out as well, and follows it no more
+        return story.shown != (request, await self._listings.chapter(request, story.page))
+
+    async def _follow(self, view_id: str, story: _Open) -> None:
+        """Draw an open story anew. What cannot be shown any more stays as it is: a click in it says why."""
+        async with story.lock:
+            try:
+                await self._still_placed(story)
+                view, shown = await self._drawn_now(story)
+                if self._open.get(view_id) is story:  # otherwise it says something else by now
+                    await self._front.client.views_update(view_id=view_id, view=view)
+                    story.shown = shown
+            except (Sorry, *_UNREACHED) as error:
+                log.info("story_not_followed", request_id=story.request_id, why=slack_error(error))
+                if not _will_pass(error):
+                    self.forget(view_id)
+            except BaseException:
+                self.forget(view_id)
+                raise
+
+    async def _still_placed(self, story: _Open) -> None:
+        """Raises Sorry if its reader is no longer where they opened it."""
+        now, asker = self._front.questions.now(), story.asker
+        if asker.channel and not timedelta(0) <= now - story.placed < PLACED_FOR:
+            if why := await why_not(self._front.client, asker.channel, asker.user, outside=NOT_YOURS):
+                raise Sorry(why)
+            story.placed = now
+
+    async def _story(self, request: Request, chapter: Chapter, asker: Asker, page: int) -> windows.View:
         """The card as it is now, with the buttons that are this reader's; why it is where it is; what happened."""
         standing = await self._front.questions.standing(request)
         decides = await self._listings.is_to_decide(request, asker.user)
@@ -205,7 +316,6 @@ class RequestLists:
         ]
         own = [one for one in self._front.messages.requester_buttons(request) if is_own and one.block_id != "stop"]
         thread = self.link(request, await self._listings.threads_of([request]), "Open the thread")
-        chapter = await self._listings.chapter(request, page)
         more: list[sb.Block] = [
             *own,
             *([small(thread)] if thread else []),
@@ -213,6 +323,7 @@ class RequestLists:
             *paragraphs(self._house.why_lines(standing)),
             sb.DividerBlock(),
             *_happened(request, chapter, page),
+            small(f"As of {moment(self._front.questions.now())}. {_FOLLOWS}"),
         ]
         return _window("Request", STORY, [*card, *built(more)], metadata=asker.channel)
 
@@ -292,6 +403,13 @@ def read_words(words: Sequence[str]) -> Filter:
     return found
 
 
+def _will_pass(error: Exception) -> bool:
+    """Whether Slack may take it a little later: it was not reached, is in trouble, or was asked too much."""
+    if isinstance(error, SlackApiError):
+        return int(error.response.status_code) >= 429
+    return isinstance(error, _UNREACHED)
+
+
 # Words about lists.
 
 
@@ -363,12 +481,13 @@ def _happened(request: Request, chapter: Chapter, page: int) -> list[sb.Block]:
     if chapter.later:
         blocks.append(small(f"… and {chapter.later} later"))
     there = [("← Earlier", page + 1, chapter.earlier), ("Later →", page - 1, chapter.later)]
+    there.append(("Refresh", page, 1))
     buttons: list[sb.Element] = [
         sb.Button(plain(says, 75), action_id=f"read_on:{says}", value=f"{request.id}:{number}")
         for says, number, count in there
         if count
     ]
-    return [*blocks, *([sb.ActionsBlock(buttons, block_id="facts")] if buttons else [])]
+    return [*blocks, sb.ActionsBlock(buttons, block_id="facts")]
 
 
 def _fact(entry: AuditEntry) -> str:

@@ -159,7 +159,7 @@ class Messages:
             blocks.extend(paragraphs([quoted(clip(request.decision_reason, 2500))]))
         if request.state is RequestState.AWAITING:
             ruling = self._requests.ruling_of(request)
-            told = [who_decides(ruling, request, owed.votes), by_rule(ruling)]
+            told = [who_decides(ruling, request, owed.votes, owed.lacking), by_rule(ruling)]
             blocks.append(small(" ".join(filter(None, told))))
             blocks.append(self.decision_buttons(request))
         if self._can_be_stopped(request):

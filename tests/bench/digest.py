@@ -45,7 +45,8 @@ _FILL = """
         spread AS (
             SELECT n, strftime('%Y-%m-%dT%H:%M:%f000+00:00', :first + :span * n / :rows, 'unixepoch') AS at FROM numbers
         )
-    SELECT 'req_' || lower(hex(randomblob(8))), :team, :requester, 'C' || (n % :teams), 'domain buy', at, at,
+    SELECT 'req_' || lower(hex(randomblob(8))), :team, CASE n % 50 WHEN 0 THEN :requester ELSE 'U' || (n % 50) END,
+        'C' || (n % :teams), 'domain buy', at, at,
         CASE
             WHEN n >= :rows - 40 THEN 'awaiting_approval'
             WHEN n >= :rows - 60 THEN 'unknown'
@@ -65,7 +66,9 @@ _PEER = (
 )
 
 
-class _Standing:
+class Standing:
+    """A clock that stands still at `NOW`."""
+
     def now(self) -> datetime:
         return NOW
 
@@ -91,11 +94,11 @@ async def measure_digest(rows: int, days: int, rounds: int, say: Callable[[str],
         path = Path(folder) / "postroom.db"
         say(f"filling a database with {rows:,} requests of {days} days")
         database = SqliteDatabase(path)
-        raw = _filled(path, rows, days)
+        raw = filled(path, rows, days)
         store = Store(database)
-        requests = asking(store, _policy(), _Standing()).requests
-        questions = Questions(store, requests, _Standing())
-        digests = Digests(DigestBooks(database), requests, questions, {}, {}, catalogue=built_in(), clock=_Standing())
+        requests = asking(store, _policy(), Standing()).requests
+        questions = Questions(store, requests, Standing())
+        digests = Digests(DigestBooks(database), requests, questions, {}, {}, catalogue=built_in(), clock=Standing())
         messages = Messages(requests)
         since = NOW - timedelta(days=1)
         try:
@@ -147,7 +150,8 @@ def _policy() -> Policy:
     return Policy(Terms((APPROVER,)), APPROVALS, budgets=budgets)
 
 
-def _filled(path: Path, rows: int, days: int) -> sqlite3.Connection:
+def filled(path: Path, rows: int, days: int) -> sqlite3.Connection:
+    """A database with so many requests of so many days, one in fifty of them by REQUESTER; what waits is the newest."""
     raw = sqlite3.connect(path, isolation_level=None, timeout=30)
     raw.execute("PRAGMA synchronous = OFF")
     raw.execute("PRAGMA cache_size = -262144")

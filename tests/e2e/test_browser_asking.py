@@ -28,7 +28,7 @@ async def _asks_with_what_a_message_names(ana: Window) -> None:
     window = ana.modal
     await expect(window.get_by_text("2 domains and 1 e-mail address")).to_be_visible(timeout=PATIENCE)
     await expect(window.get_by_role("checkbox", name="acme-mail.com")).to_be_checked()
-    await ana.picture("from-message")
+    await ana.picture("from-message", narrow=1350)
     await window.get_by_role("checkbox", name="acme-mail.com").uncheck()
     offered = window.locator(".b-section").filter(has_text="Buy one or more new domains.")
     await offered.get_by_role("button", name="Open").click()
@@ -46,7 +46,7 @@ async def _asks_from_anywhere_and_says_in_which_channel(ana: Window) -> None:
     await ana.page.get_by_role("menuitem", name="Ask Postroom").click()
     window = ana.modal
     await expect(window.get_by_text("Domains: buy, check and list them")).to_be_visible(timeout=PATIENCE)
-    await ana.picture("catalogue")
+    await ana.picture("catalogue", narrow=1200)
     await window.get_by_label("What do you want to ask?").fill("buy domain")
     await window.get_by_role("button", name="Search").click()
     offered = window.locator(".b-section").filter(has_text="/domain buy [name.com …]")
@@ -55,7 +55,7 @@ async def _asks_from_anywhere_and_says_in_which_channel(ana: Window) -> None:
     await window.get_by_label("Domains").fill("acme-mail.com", timeout=PATIENCE)
     await window.get_by_label("Reason").fill("Spring")
     await window.get_by_label("Channel").select_option(label="#outreach")
-    await ana.picture("channel")
+    await ana.picture("channel", narrow=930)
     await window.get_by_role("button", name="Review").click()
     await window.get_by_role("button", name="Ask for approval").click(timeout=SLOW)
     await ana.opens("C0OUTREACH")

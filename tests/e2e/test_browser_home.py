@@ -41,8 +41,10 @@ async def test_omar_decides_in_his_home_and_ana_looks_through_what_she_asked(tmp
         await _asks(ana, "acme-news.ca", "The newsletter moves")
         await _asks(omar, "acme-labs.com", "Omar's own test", place="C0APPROVALS")
         await omar.opens("home")
+        opened.stage.mailin.job_seconds = 8  # long enough to be looked at
         await _decides(omar, left=1)
-        await omar.picture("home", wide=1130, narrow=1500)
+        await expect(omar.page.get_by_test_id("home")).to_contain_text("In progress", timeout=SLOW)
+        await omar.picture("home", wide=1000, narrow=1240)
         # Nobody has opened this one again.
         await expect(watching).to_contain_text("Done. acme-mail.com is live.", timeout=SLOW)
         await _looks_through(ana)
@@ -78,10 +80,11 @@ async def _looks_through(ana: Window) -> None:
     await expect(listed).to_be_visible(timeout=PATIENCE)
     await listed.scroll_into_view_if_needed()
     await ana.picture("requests")
-    await listed.get_by_role("button", name="Open").last.click()
+    await listed.get_by_role("button", name="Open").nth(2).click()
     story = ana.modal
     await expect(story).to_contain_text("What happened", timeout=PATIENCE)
     await expect(story).to_contain_text("said yes")
-    await ana.picture("story", wide=1000, narrow=1200)
+    await expect(story).to_contain_text("Done. acme-hq.co is live.", timeout=SLOW)  # by itself
+    await ana.picture("story", narrow=1330)
     await story.get_by_role("link", name="Open the thread").click()
     await expect(ana.page.get_by_test_id("thread")).to_contain_text("approved this", timeout=PATIENCE)

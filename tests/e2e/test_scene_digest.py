@@ -72,6 +72,11 @@ def digests(house: House, channel: str = "C0OUTREACH") -> list[Message]:
     return found
 
 
+def posted(house: House, *channels: str) -> int:
+    """How many digests there are in these channels."""
+    return sum(len(digests(house, house.slack.channel(channel).id)) for channel in channels)
+
+
 def told(house: House) -> list[str]:
     """What Ana was told about digests in person."""
     return [one.text for one in house.slack.messages(house.slack.dm("ana").id) if "digest" in one.text]
@@ -186,7 +191,7 @@ class TestWhatItSays:
             assert "*1 domain whose name servers are not set*\n• `unset.com` — " in told
             assert "`set.com`" not in told
             assert "fresh.com" not in told
-            wrong = "*9 mailboxes that cannot send, or not warm yet*\n• `broken@acme.com` — connection error"
+            wrong = "*9 mailboxes in error, or not warm yet*\n• `broken@acme.com` — connection error"
             assert wrong in told
             assert "• `cold@acme.com` — warm-up score 41 of 100 · `instantly-main`" in told
             assert "… and 4 more\n[All of them]" in told
@@ -245,7 +250,7 @@ class TestAllOfThem:
             await house.omar.clicks(shown, "All of them")
             await house.tick()
             told = reading(house.omar.ephemerals("#outreach")[-1].blocks)
-            assert "*63 mailboxes that cannot send, or not warm yet*" in told
+            assert "*63 mailboxes in error, or not warm yet*" in told
             assert told.count("warm-up score") == 60
             assert "… and 3 more: `/mailbox accounts`" in told
             assert "blocked.com" not in told
@@ -446,6 +451,110 @@ class TestWhen:
         assert len(digests(house)) == 2
 
 
+class TestManyAtOnce:
+    CHANNELS = ("#outreach", "#general", "#approvals")
+
+    async def test_a_channel_that_slack_is_slow_about_keeps_back_no_other(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for channel in self.CHANNELS:
+            await sets_up(house, house.omar, channel=channel, more=["when_empty"])
+        await house.passes(hours=1)
+        answers, post = asyncio.Event(), house.inside.client.chat_postMessage
+
+        async def slow(**arguments: Any) -> Any:
+            if arguments["channel"] == "C0GENERAL":
+                await answers.wait()
+            return await post(**arguments)
+
+        monkeypatch.setattr(house.inside.client, "chat_postMessage", slow)
+        sending = asyncio.create_task(house.inside.digest.send())
+        await asyncio.gather(*(house.omar.sees("Digest: ", in_=one) for one in ("#outreach", "#approvals")))
+        assert not sending.done()
+        assert posted(house, *self.CHANNELS) == 2
+
+        answers.set()
+        await sending
+        assert posted(house, *self.CHANNELS) == 3
+        await beat(house)
+        assert posted(house, *self.CHANNELS) == 3
+
+    async def test_a_slow_provider_keeps_back_only_those_who_want_to_hear_of_it_and_is_asked_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with house_of(tmp_path, accounts=("mailin-main", "smailor-main")) as house:
+            smailor, answers = house.sandboxes["smailor"], asyncio.Event()
+            smailor.own("blocked.com", reputation="blocked")
+            notices = house.inside.digest._digests._notices
+            asked = notices["smailor"]
+
+            async def slow(client: Any) -> Any:
+                await answers.wait()
+                return await asked(client)
+
+            monkeypatch.setitem(notices, "smailor", slow)
+            await sets_up(house, house.omar, channel="#approvals", sections=["decisions"], more=["when_empty"])
+            for channel in ("#outreach", "#general"):
+                await sets_up(house, house.omar, channel=channel, sections=["reputation"])
+            await house.passes(hours=1)
+            sending = asyncio.create_task(house.inside.digest.send())
+            await house.omar.sees("Digest: ", in_="#approvals")
+            assert posted(house, *self.CHANNELS) == 1
+
+            answers.set()
+            await sending
+            assert posted(house, *self.CHANNELS) == 3
+            assert smailor.calls["domains"] == 1
+
+    async def test_only_so_many_are_sent_at_a_time_and_all_of_them_once(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("handlers.slack.digest.MOST_AT_ONCE", 2)
+        names = [f"team-{number:02}" for number in range(9)]
+        for name in names:
+            house.slack.add_channel(Channel(f"C0{name[-2:]}", name, ("U0OMAR", BOT_USER_ID)))
+            await sets_up(house, house.omar, channel=f"C0{name[-2:]}", more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.slow(0.05), times=None)
+        under_way = most = 0
+        post = house.inside.client.chat_postMessage
+
+        async def counted(**arguments: Any) -> Any:
+            nonlocal under_way, most
+            under_way, most = under_way + 1, max(most, under_way + 1)
+            try:
+                return await post(**arguments)
+            finally:
+                under_way -= 1
+
+        monkeypatch.setattr(house.inside.client, "chat_postMessage", counted)
+        await asyncio.gather(beat(house), beat(house))
+
+        assert most == 4  # two by each of the two beats
+        assert [posted(house, f"C0{name[-2:]}") for name in names] == [1] * 9
+
+    async def test_one_that_breaks_keeps_back_no_other_and_the_beat_knows(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for channel in self.CHANNELS:
+            await sets_up(house, house.omar, channel=channel, more=["when_empty"])
+        await house.passes(hours=1)
+        claim, digests_of = house.inside.digest._digests.claim, house.inside.digest._digests
+
+        async def broken(setup: Any, day: Any) -> Any:
+            if setup.channel == "C0GENERAL":
+                raise OSError("the disk is gone")
+            return await claim(setup, day)
+
+        monkeypatch.setattr(digests_of, "claim", broken)
+        with pytest.raises(OSError, match="the disk is gone"):
+            await beat(house)
+        assert posted(house, "#outreach", "#approvals") == 2
+        monkeypatch.undo()
+        await beat(house)
+        assert posted(house, *self.CHANNELS) == 3
+
+
 class TestLooking:
     async def test_a_button_shows_the_card_as_it_is_now_and_it_can_be_decided(self, house: House) -> None:
         await sets_up(house, house.ana)
@@ -505,6 +614,19 @@ class TestSetup:
         said = await sets_up(house, house.ana, zone="nowhere at all")
         assert "It is like Europe/Berlin." in said
         assert house.on_disk("SELECT * FROM digests") == []
+
+    async def test_what_would_never_be_posted_is_said_and_what_was_asked_for_comes(self, house: House) -> None:
+        said = await sets_up(house, house.ana, sections=["money"])
+        assert "{'more': 'What the budgets have left is no news by itself: tick the first of these" in said
+        assert house.on_disk("SELECT * FROM digests") == []
+
+        modal = house.ana.modal
+        assert modal is not None
+        await house.ana.fills(modal, more=["when_empty"])
+        assert (await house.ana.submits(modal)).result == "updated"
+        await house.passes(hours=1)
+        await beat(house)
+        assert "*Outreach*: $0.00 of $100.00 spent" in reading(digests(house)[0].blocks)
 
     async def test_only_members_set_it_up(self, house: House) -> None:
         house.slack.remove("outreach", "finn")

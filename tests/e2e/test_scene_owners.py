@@ -74,3 +74,100 @@ async def test_an_owner_who_has_left_is_stood_in_for_and_the_rules_people_are_no
             "Too few of the owners of the budget “Sales” can say so now, so <@U0OMAR> may in their place."
             in house.privately(house.omar, "#outreach")[-1]
         )
+
+
+async def test_the_card_says_whose_yes_is_missing(tmp_path: Path) -> None:
+    asked = RuleSettings(name="two", approvers=("S0FINANCE", "U0LENA"), needs=2, ping=("U0LENA",))
+    async with house_with(tmp_path, sales("20"), approvers=("U0OMAR",), rules=(asked,)) as house:
+        house.slack.add_user(User("U0LENA", "lena", "Lena Roth", email="lena@acme.test"), "approvals")
+        lena = house.slack.person("lena")
+        story = await house.asks(house.ana, "a.co")
+        assert "Still missing" not in reading(story.card.blocks)
+
+        await house.finn.clicks(story.card, "approve")
+        await house.tick()
+        assert "*Still missing: 2 people's yes from <!subteam^S0FINANCE> or <@U0LENA>.* " in reading(story.card.blocks)
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        assert "*Still missing: a yes from <!subteam^S0FINANCE> or <@U0LENA>.* " in reading(story.card.blocks)
+        await lena.clicks(story.card, "approve")
+        await house.runs_for(minutes=5)
+        assert house.bought == ["a.co"]
+
+
+async def test_whoever_has_said_yes_is_not_among_those_whose_yes_is_missing(tmp_path: Path) -> None:
+    both = RuleSettings(name="both", approvers=("U0OMAR", "U0LENA"), needs=2)
+    async with house_with(tmp_path, sales("20"), approvers=("U0OMAR",), rules=(both,)) as house:
+        house.slack.add_user(User("U0LENA", "lena", "Lena Roth", email="lena@acme.test"), "approvals")
+        story = await house.asks(house.ana, "a.co")
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        assert ("*Still missing: a yes from <@U0LENA> and a yes from <@U0FINN> for the budget “Sales”.* ") in reading(
+            story.card.blocks
+        )
+
+
+async def test_only_the_owners_yes_is_missing_and_the_card_says_so_wherever_it_is(tmp_path: Path) -> None:
+    asked = RuleSettings(name="finance", approvers=("S0FINANCE", "U0LENA"), ping=("U0LENA",))
+    owned = sales("20", owners=("S0GROWTH",))
+    async with house_with(tmp_path, owned, approvers=("U0OMAR",), rules=(asked,)) as house:
+        house.slack.add_user(User("U0LENA", "lena", "Lena Roth", email="lena@acme.test"), "approvals", "outreach")
+        story = await house.asks(house.ana, "a.co")
+        assert "Others may decide as well" in reading(story.card.blocks)  # so far anybody's yes is wanted
+
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+
+        missing = (
+            "*Needs one of them, and for the budget “Sales” <!subteam^S0GROWTH>:* <@U0OMAR> has said yes. "
+            f"*Still missing: a yes from <!subteam^S0GROWTH> for the budget “Sales”.* `/postroom why {story.id}` says "
+            "who may decide."
+        )
+        assert missing in reading(story.card.blocks)
+        await house.omar.types("/postroom requests all", channel="#outreach")
+        await house.tick()
+        await house.omar.clicks(house.omar.ephemerals("#outreach")[-1], f"open:{story.id}")
+        await house.tick()
+        assert (await house.omar.sees_modal("Request")).reads(missing)
+        await house.omar.types("/postroom digest", channel="#outreach")
+        await house.tick()
+        await house.omar.clicks(house.omar.ephemerals("#outreach")[-1], "Look")
+        await house.tick()
+        assert missing in reading(house.omar.ephemerals("#outreach")[-1].blocks)
+
+        await house.omar.types(f"/postroom why {story.id}", channel="#outreach")
+        await house.tick()
+        why = house.privately(house.omar, "#outreach")[-1]
+        assert "• It goes over the budget “Sales”, so <!subteam^S0GROWTH> has to say yes as well." in why
+        assert "S0" not in why.replace("<!subteam^S0", "")  # nobody is shown an id
+
+        # Where others decide by now, it is not said what no longer is so.
+        both = RuleSettings(name="finance", approvers=("S0FINANCE", "U0LENA"), needs=2, ping=("U0LENA",))
+        approvals = house.settings.approvals.model_copy(update={"rules": (both,)})
+        await house.restarts(approvals=approvals)
+        await house.tick()
+        assert "Still missing" not in reading(story.card.blocks)
+        assert "*Needs 2 people, and for the budget “Sales” <!subteam^S0GROWTH>:* <@U0OMAR> has said yes. " in reading(
+            story.card.blocks
+        )
+
+
+async def test_where_a_yes_counts_no_more_it_is_not_said_that_only_the_owners_is_missing(tmp_path: Path) -> None:
+    three = RuleSettings(name="three", approvers=("U0OMAR", "U0LENA", "U0IVY"), needs=2)
+    async with house_with(tmp_path, sales("20"), approvers=("U0OMAR",), rules=(three,)) as house:
+        house.slack.add_user(User("U0LENA", "lena", "Lena Roth", email="lena@acme.test"), "approvals")
+        house.slack.add_user(User("U0IVY", "ivy", "Ivy"), "approvals")
+        story = await house.asks(house.ana, "a.co")
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        await house.slack.person("lena").clicks(story.card, "approve")
+        await house.tick()
+        assert "*Still missing: a yes from <@U0FINN> for the budget “Sales”.*" in reading(story.card.blocks)
+
+        house.slack.deactivate("lena")
+        await house.runs_for(days=1, hours=1)
+
+        assert any("The yes of <@U0LENA> counts no more" in line for line in story.thread)
+        card = reading(story.card.blocks)
+        assert "Still missing" not in card
+        assert "*Needs 2 people, and for the budget “Sales” <@U0FINN>:* <@U0OMAR> has said yes. " in card

@@ -329,8 +329,8 @@ class TestPaging:
         ],
     )  # fmt: skip
     async def test_a_forged_page_is_refused_in_a_sentence(self, house: House, value: str) -> None:
-        for number in range(12):
-            await house.asks(house.ana, f"acme{number:02}.com")
+        await house.asks(house.ana, "acme.com")
+        many_more(house, 12)
         message = await listed(house, house.ana)
         before = house.on_disk("SELECT COUNT(*) FROM audit")
 
@@ -400,7 +400,7 @@ class TestTheStory:
         assert "[Cancel request]" in own
         assert "[Approve]" not in own
         theirs = reading((await story_in_window(house, house.slack.person("lena"), story)).blocks)
-        assert "[" not in theirs
+        assert theirs.count("[") == theirs.count("[Refresh]") == 1
 
     async def test_a_yes_in_the_window_is_a_yes_and_the_window_shows_it(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")

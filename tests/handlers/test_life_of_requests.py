@@ -277,8 +277,8 @@ class LifeOfRequests(RuleBasedStateMachine):
     def is_over(self, budget: str, model: Model, cost: Decimal) -> bool:
         return self.used(budget, model.period, model) + cost > LIMITS[budget]
 
-    def is_asked(self, model: Model, *, again: bool) -> None:
-        """The rules, as somebody would read them aloud."""
+    def is_asked(self, model: Model, *, again: bool, besides: Decimal = Decimal(0)) -> None:
+        """The rules, as somebody would read them aloud. `besides`: so much of the budgets does not stand in its way."""
         model.period = self.now.strftime("%Y-%m")
         total = model.total
         model.requester_may, model.owners = False, ()
@@ -288,7 +288,7 @@ class LifeOfRequests(RuleBasedStateMachine):
         elif model.channel == OWN:
             model.requester_may, model.approvers = True, (FINANCE, BEA)
         is_small = total < AUTO_BELOW and model.channel != OWN
-        if self.used(SHOP, model.period, model) + total > LIMITS[SHOP]:
+        if self.used(SHOP, model.period, model) - besides + total > LIMITS[SHOP]:
             model.owners, model.requester_may = (OLGA,), False
             if is_small:  # nobody else would have been asked
                 model.approvers = (OLGA,)
@@ -582,7 +582,17 @@ class LifeOfRequests(RuleBasedStateMachine):
         if possible and by == model.requester:
             self.ends(model, S.CANCELLED)
         elif possible:
-            self.waits_again(model)
+            self.is_asked(model, again=True, besides=self.begun_later(model))
+
+    def begun_later(self, model: Model) -> Decimal:
+        """What requests begun after this one have taken of the month; nothing where an owner has to decide."""
+        if model.owners or model.period != self.now.strftime("%Y-%m"):
+            return Decimal(0)
+        later = self.stage.rows(
+            "SELECT id FROM requests WHERE rowid > (SELECT rowid FROM requests WHERE id = ?)", model.id
+        )
+        others = [self.models[one[0]] for one in later if one[0] in self.models]
+        return sum((one.held for one in others if one.period == model.period), Decimal(0))
 
     @rule(data=st.data(), seen=cards, house=both, reason=st.sampled_from(["It burns", "It burns", " "]))
     @precondition(lambda self: self.models)
