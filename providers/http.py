@@ -7,6 +7,7 @@ sent, was it answered, may it be sent again. What an answer means is the client'
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import json as jsonlib
 import math
@@ -457,6 +458,7 @@ class Transport:
             self._log.info("provider call", **facts)
 
 
+@functools.cache  # the metadata hold all of the README, and are read as a mail would be
 def default_user_agent() -> str:
     """How Postroom names itself: a provider's CDN may refuse the names of plain HTTP libraries."""
     try:

@@ -46,7 +46,6 @@ class Facts:
         """Put a fact into the audit that changes nothing else, such as a refused click."""
         await self._database.write(lambda db: audit.append(db.conn, request_id, fact, now))
 
-
     async def note_next(self, fact: Fact, last: AuditEntry | None, now: datetime) -> bool:
         """Put a fact about the house into the audit that follows `last`, the latest of its kind that was read.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -126,7 +126,9 @@ def _change_names(change: Callable[[Any], Any], value: Any) -> list[str]:
     name = change.__qualname__.split(".<locals>")[0].lower()
     if name in _ROUTINE or value == [] or (value is None and name not in _TELLS_NOTHING):
         return []
-    if name == "facts.note":
+    if name == "facts.note_next" and not value:
+        return []
+    if name in ("facts.note", "facts.note_next"):
         return [f"fact-{inspect.getclosurevars(change).nonlocals['fact'].what}"]
     if name == "outbox.claim":
         return [f"claim-{_role(owed.message)}" for owed in value]
@@ -244,20 +246,29 @@ _LOADED_LATE = (
     "apscheduler.executors.asyncio",
     "apscheduler.triggers.date",
     "apscheduler.triggers.interval",
+    "certifi",
+    "encodings.idna",
+    "pydantic.dataclasses",
     "slack_bolt.listener_matcher.async_builtins",
     "uvicorn.lifespan.off",
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
+    *(["uvloop"] if importlib.util.find_spec("uvloop") else []),
 )
 """What is imported only when a bot starts."""
 
 
 def serve(path: str) -> None:
     """Bring up a bot for every connection, until stdin is closed."""
+    from pydantic import BaseModel  # noqa: PLC0415
+
     import bot.app  # noqa: PLC0415
     import bot.cli  # noqa: PLC0415
     import bot.logs  # noqa: F401, PLC0415
+    from providers.catalogue import registered  # noqa: PLC0415
 
+    registered()  # the providers are imported when they are asked for: half of what a start costs
+    _build_models(BaseModel)
     for loaded_late in _LOADED_LATE:
         importlib.import_module(loaded_late)
     inspect.stack()  # Bolt looks at it at its start: half of what a start costs is finding every module's file
@@ -279,6 +290,13 @@ def serve(path: str) -> None:
             finally:
                 os._exit(0)
         line.close()
+
+
+def _build_models(kind: Any) -> None:
+    """What checks the values of a model is otherwise made when the first one comes, in each life anew."""
+    for model in kind.__subclasses__():
+        model.model_rebuild()
+        _build_models(model)
 
 
 def _watch_over(line: socket.socket) -> None:

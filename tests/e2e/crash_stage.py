@@ -33,6 +33,16 @@ HURRY = 0.7
 """Seconds instead of the minutes that are built in, so that a test need not sit them out: see `crash_runner.HURRY`."""
 PACE = Pace(first_poll=0.15, max_poll=0.3, job=0.3, lease=2.5, reconcile_after=1.5)
 
+BOOKS = {
+    "requests": "id, state, attempt, asks_person, checking_since, lease_until",
+    "votes": "voter, verdict",
+    "intents": "key, at",
+    "jobs": "kind, due_at, attempts",
+    "messages": "kind, channel, wanted, sent, attempts, due_at, body",
+    "reservations": "budget, reserved, spent",
+}
+"""What is told of a broken scene, by table."""
+
 TOO_LATE = ("has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since")
 """What somebody may be told who pressed once more, after a click that Slack said had failed."""
 
@@ -231,9 +241,28 @@ class Scene:
         return "\n".join(["There is:", *lines, *told, f"  before Ana: {self.ana.modal!r}"])
 
     def evidence(self) -> str:
-        """What helps to understand what went wrong."""
-        facts = self.facts() if self.bot.database.exists() else "there is no database"
-        return f"{self.shown()}\nfacts: {facts}\n{self.bot.last_words(12)}"
+        """What helps to understand what went wrong: the death, what everybody saw, the books, the end of the log."""
+        moments: list[list[str]] = []
+        with contextlib.suppress(OSError, ValueError):  # it has not even begun
+            moments = self.moments if isinstance(self.bot, MortalBot) else []
+        died = "was there" if any(self.dies_at in moment for moment in moments) else "never got there"
+        lines = [
+            f"It was to die at {self.dies_at or 'no moment'}, and {died}; lives: {self.lives}. The end of the first:",
+            *(f"  {' '.join(moment)}" for moment in moments[-8:]),
+            f"paid for: {dict(self.bought())}; calls of the provider: {dict(self.mailin.calls)}",
+            self.shown(),
+            *(
+                f"  only {who.id} in {channel}: {message.text!r}"
+                for who, channel in ((self.ana, "#outreach"), (self.omar, "#approvals"), (self.finn, "#approvals"))
+                for message in who.ephemerals(channel)
+            ),
+        ]
+        try:
+            lines += [f"{table}: {self.rows(f'SELECT {columns} FROM {table}')}" for table, columns in BOOKS.items()]
+            lines.append(f"audit: {self.rows('SELECT seq, at, actor, what FROM audit ORDER BY seq')}")
+        except sqlite3.Error as error:
+            lines.append(f"The database does not say more: {error}")
+        return "\n".join([*lines, self.bot.last_words(60)])
 
     def said(self) -> list[Message]:
         """Everything the bot has said to everybody, anywhere."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from crash_stage import PACE, Scene, Strayed, set_scene
 
 from bot.sandbox.stage import Pace
 
+HERE = Path(__file__).parent
 AT_ONCE = 10
 """Scenes played at the same time. They mostly wait, but a bot that starts needs a core for itself."""
 TRIES = 3
@@ -60,6 +62,13 @@ class Money(Story):
 
     approvals = "needs = 2\n"
     budgets = '[[budgets]]\nname = "Sales"\namount = "100"\ncurrency = "USD"\nteam = "C0OUTREACH"\n'
+
+    async def comes_to_an_end(self, scene: Scene) -> None:
+        """It is done, or nobody can find it; then Omar says that it did not happen."""
+        await scene.waits(scene.reads("Done.", "Needs a person."), "an end, or a question")
+        if scene.cards[0].reads("Needs a person."):
+            await scene.presses(scene.omar, "settle_did_not", lambda: scene.cards)
+        await scene.ends("Done.", "Failed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +169,12 @@ async def played(story: Story, nursery: Path, point: str) -> Death:
 
 
 def report(broken: Sequence[Death]) -> str:
-    """Every moment at which a death was noticed, and how."""
+    """Every moment at which a death was noticed, how, and where in the story."""
     lines = [f"{len(broken)} moments at which the bot must not die:"]
     for death in broken:
+        assert death.broke is not None
+        steps = [step for step in traceback.extract_tb(death.broke.__traceback__) if Path(step.filename).parent == HERE]
+        where = "\n".join(f"  {Path(step.filename).name}:{step.lineno} {step.name}: {step.line}" for step in steps)
         notes = "\n".join(getattr(death.broke, "__notes__", ()))
-        lines.append(f"\n=== {death.point}\n{type(death.broke).__name__}: {death.broke}\n{notes}")
+        lines.append(f"\n=== {death.point}\n{type(death.broke).__name__}: {death.broke}\n{where}\n{notes}")
     return "\n".join(lines)

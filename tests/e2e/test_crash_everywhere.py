@@ -41,10 +41,7 @@ class Bought(Money):
         await scene.ana_confirms(await scene.ana_asks())
         await scene.is_asked()
         await scene.both_approve()
-        await scene.waits(scene.reads("Done.", "Needs a person."), "an end, or a question")
-        if scene.cards[0].reads("Needs a person."):
-            await scene.presses(scene.omar, "settle_did_not", lambda: scene.cards)
-        await scene.ends("Done.", "Failed.")
+        await self.comes_to_an_end(scene)
 
     def judge(self, scene: Scene) -> None:
         assert scene.mailin.calls["buy_multiple"] <= 1, "the order was sent twice"

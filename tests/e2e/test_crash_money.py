@@ -26,6 +26,7 @@ from crash_books import (
 from crash_stage import Scene
 from crash_story import Money, dies_everywhere
 
+from bot.sandbox.model import Message
 from providers.mailin.sandbox import Fault, Operation, Work
 
 SPENDING = ("runs.begin", "call-buy", "runs.conclude", "claim-poll", "claim-reconcile", "jobs.keep_watching")
@@ -91,9 +92,15 @@ class DidHalf(Unheard):
 
     async def somebody_says(self, scene: Scene) -> None:
         if scene.bought():
-            before = len(scene.omar.ephemerals("#approvals"))
-            await scene.presses(scene.omar, "settle_again", lambda: scene.cards)
-            said = await scene.waits(lambda: scene.omar.ephemerals("#approvals")[before:], "the reason why not")
+            before, said = len(scene.omar.ephemerals("#approvals")), list[Message]()
+            while not said:  # whoever hears nothing, because the bot has died over the answer, presses again
+                await scene.presses(scene.omar, "settle_again", lambda: scene.cards)
+                life = scene.lives
+                await scene.waits(
+                    lambda life=life: scene.omar.ephemerals("#approvals")[before:] or scene.lives > life,
+                    "the reason why not",
+                )
+                said = scene.omar.ephemerals("#approvals")[before:]
             assert said[-1].reads(self.told_alone)
         await super().somebody_says(scene)
 
@@ -192,10 +199,7 @@ class Dearer(Money):
         await scene.is_quiet()
         while missing := [one for one in (scene.omar, scene.finn) if not self._has_decided(scene, one.id)]:
             await scene.presses(missing[0], "approve", lambda: scene.cards)
-        await scene.waits(scene.reads("Done.", "Needs a person."), "an end, or a question")
-        if scene.cards[0].reads("Needs a person."):
-            await scene.presses(scene.omar, "settle_did_not", lambda: scene.cards)
-        await scene.ends("Done.", "Failed.")
+        await self.comes_to_an_end(scene)
 
     @staticmethod
     def _has_decided(scene: Scene, who: str) -> bool:
@@ -283,14 +287,24 @@ class GlassBroken(Money):
             await scene.omar.chooses(scene.cards[0], "more", "Run now, without approval …")
 
         await scene.sends(scene.omar, await scene.form_of(scene.omar, choose), reason="The launch is today")
-        await scene.ends("Done.")
+        await self.comes_to_an_end(scene)
 
     def judge(self, scene: Scene) -> None:
-        assert scene.bought() == BOTH
-        assert scene.mailin.calls["buy_multiple"] == 1
+        bought = (
+            scene.bought()
+        )  # it is sent while the thread is told of it, so a death over the one may be amid the other
+        assert bought == BOTH or (bought == NOTHING and was_sent_and_unheard(scene) is not False)
+        assert scene.mailin.calls["buy_multiple"] <= 1
+        story = paths(
+            scene,
+            heard=[["accepted", "done"]],
+            unheard=FOUND if bought else ASKS,
+            begins=["asked", "broke_glass", "sent"],
+        )
         ran = ":rotating_light: <@U0OMAR> <@U0FINN> <@U0OMAR> runs this at once"
-        told(scene, [["asked", "broke_glass", "sent", "accepted", "done"]], {"broke_glass": ran})
-        ended(scene, "Done.", spent="40.50", copies=1)
+        told(scene, story, {"broke_glass": ran})
+        ended(scene, "Done." if bought else "Failed.", spent="40.50" if bought else "0", copies=1)
+        assert scene.rows("SELECT COUNT(*) FROM intents") == [(1,)]
 
 
 class HandedOver(Money):

@@ -65,6 +65,12 @@ class RawServer:
         self.requests.append(request)
         return request
 
+    async def hears(self, number: int) -> None:
+        """Returns when so many requests have come."""
+        async with asyncio.timeout(10):
+            while len(self.requests) < number:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
 
 @asynccontextmanager
 async def serving(behaviour: Behaviour) -> AsyncIterator[RawServer]:
@@ -421,7 +427,7 @@ class TestSentWithoutAnAnswer:
     async def test_a_cancelled_call_stays_cancelled(self, transport_to: Any) -> None:
         async with serving(silence) as server:
             call = asyncio.create_task(transport_to(server.url).call("GET", "/x", effect=Effect.READ))
-            await asyncio.sleep(0.02)
+            await server.hears(1)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call

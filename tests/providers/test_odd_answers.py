@@ -25,7 +25,8 @@ from providers.errors import ProviderError
 from providers.files import lines_of, wanted_of
 from providers.http import Answer
 from providers.http import _parsed as parsed
-from tests.e2e.test_every_action import CASES, OTHER_WAYS, Case
+from tests.e2e.actions.case import Case
+from tests.e2e.actions.tables import CASES, OTHER_WAYS
 from tests.house import _SIMULATED, HandClock, _account
 from tests.providers.test_contract import places, replaced
 

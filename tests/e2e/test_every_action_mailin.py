@@ -1,0 +1,8 @@
+"""Every action of Mailin, played through Slack."""
+
+from __future__ import annotations
+
+from tests.e2e.actions import mailin
+from tests.e2e.actions.scenes import *  # noqa: F403 - its scenes are played here
+
+TABLE = mailin
