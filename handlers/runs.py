@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from handlers.background import Background
-from handlers.outcomes import Outcomes, is_further, seen_there, spent_of
+from handlers.outcomes import THERE, Outcomes, is_further, spent_of
 from handlers.policy import LONGEST_WAIT, JobTimes, budgets_for, period_of, total_of, wait_before_poll
 from handlers.requests import POSTROOM, Requests, Sorry, note, stored
 from handlers.rulings import OverBudget, Rulings, circumstances
@@ -247,7 +247,7 @@ class Runs:
         log.warning("heard_too_late", request_id=sent.id, account=sent.account, outcome=outcome.kind)
         now = self._clock.now()
         fact = Fact(POSTROOM, "heard_late", {"outcome": outcome.model_dump(mode="json"), "key": key})
-        is_news = isinstance(outcome, Done | Pending) or bool(seen_there(outcome))
+        is_news = isinstance(outcome, Done | Pending) or any(one.state in THERE for one in outcome.items)
         request = await self._store.requests.get(sent.id)
         was_said = request is not None and (
             request.attempt != sent.attempt or request.state in (RequestState.FAILED, RequestState.CANCELLED)
@@ -258,7 +258,7 @@ class Runs:
         call = {"fact": "heard_late", "who": self._requests.may_settle(request)}
         told = [note(request, "heard_late", outcome=outcome), NewMessage(MessageKind.CALL, self._policy.channel, call)]
         not_sent = (RequestState.AWAITING, RequestState.APPROVED)
-        if request.state in not_sent and isinstance(outcome, Done | Pending):
+        if request.state in not_sent:
             await self._store.outbox.say(request.id, Telling(fact, told), now)
             if await self._outcomes.conclude(request, outcome, expect=not_sent, is_certain=True):
                 return

@@ -63,7 +63,7 @@ class TestBudget:
         assert shown == "".join(sorted(shown, key="█▓░".index))
         assert ("░" not in shown) == (spent + more >= limit and spent + more > 0)
         assert ("█" in shown) == (spent > 0)
-        assert ("▓" in shown) == (more > 0 and spent < limit)
+        assert ("▓" in shown) == (more > 0 and (spent < limit or spent == 0))
 
 
 class TestWhoDecides:

@@ -6,10 +6,10 @@ import asyncio
 from decimal import Decimal
 
 from handlers.policy import Conditions, Rule
-from handlers.requests import NotAllowed, Sorry
-from storage.records import Request, Reservation
+from handlers.requests import NotAllowed
+from storage.records import Reservation
 from tests.handlers.money_stage import MONTH, Core, S, policy, refused, terms
-from tests.handlers.stage import DORA, FINN, OMAR
+from tests.handlers.stage import BEA, DORA, FINN, OMAR
 
 
 async def test_what_is_left_is_for_those_who_decide_about_its_price_and_nobody_has_said_yes_to_it(core: Core) -> None:
@@ -39,21 +39,23 @@ async def test_what_is_left_is_for_those_who_decide_about_its_price_and_nobody_h
     assert set(core.woken) == {"outbox", "waiting"}
     assert await core.rows("SELECT * FROM votes") == []
     await refused(core.says(left, FINN), NotAllowed)
+    assert (await core.asked("gem", by=BEA)).state is S.AWAITING
     assert (await core.says(left, DORA)).state is S.APPROVED
 
 
 async def test_of_two_who_take_something_out_at_the_same_moment_one_does(core: Core) -> None:
     core.till.prices = {"pot": None}
     request = await core.asked("pot", "pin", "cup")
+    also = {OMAR: "pin", FINN: "cup"}
     said = await asyncio.gather(
-        *(core.says(request, by, without=["pot", also]) for by, also in ((OMAR, "pin"), (FINN, "cup"))),
-        return_exceptions=True,
+        *(core.says(request, by, without=["pot", out]) for by, out in also.items()), return_exceptions=True
     )
 
-    assert [type(one) for one in said] == [Request, Sorry]
+    assert sorted(type(one).__name__ for one in said) == ["Request", "Sorry"]
+    *_, (who, what) = await core.facts(request)
+    assert [fact for _, fact in await core.facts(request)] == ["quoted", "asked", "edited"]
     now = await core.now(request)
-    assert now.input == {"things": ["cup"]}
-    assert await core.facts(request) == [("U0ANA", "quoted"), ("U0ANA", "asked"), (OMAR, "edited")]
+    assert (what, now.input) == ("edited", {"things": [one for one in ("pin", "cup") if one != also[who]]})
     assert await core.held(now) == [Reservation("all", MONTH, Decimal(10))]
 
 

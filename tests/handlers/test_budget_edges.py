@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from handlers.policy import Budget, Part
-from tests.handlers.money_stage import DEFAULT, Buy, Core, S, policy
+from storage.books import spend_late
+from storage.records import Reservation
+from tests.handlers.money_stage import DEFAULT, MONTH, Buy, Core, S, dollars, policy
 from tests.handlers.stage import BEA, GUS, OMAR
 
 
@@ -45,3 +47,28 @@ async def test_a_ruling_of_before_owners_were_kept_apart_is_ruled_anew_all_the_s
     assert (after.over, after.terms.owners) == (("shop",), ((GUS,),))
     assert (await core.says(request, OMAR)).state is S.AWAITING
     assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_what_was_asked_later_counts_with_what_it_has_spent(core: Core) -> None:
+    earlier = await core.asked("pin")
+    request = await core.asked("cup")
+    later = await core.approved("hat", "bag")
+    await core.sends(later)
+    await core.asked("jug")
+    assert await core.money() == dollars("30", "20")
+
+    for one, held in ((earlier, "40"), (request, "30"), (later, "10")):
+        assert await core.store.look(lambda books, of=one: books.held_later(of.id, "all", MONTH)) == Decimal(held)
+    assert await core.store.look(lambda books: books.held_later(request.id, "all", "2026-04")) == 0
+    assert await core.store.look(lambda books: books.held_later(request.id, "team", MONTH)) == 0
+
+
+async def test_what_is_heard_late_of_budgets_that_are_gone_counts_nowhere(core: Core) -> None:
+    request = await core.sends(await core.approved("cup"))
+    assert core.database is not None
+    for spent, besides in (([], False), ([], True), ([Reservation("all", MONTH, Decimal(10))], False)):
+        await core.database.write(
+            lambda db, spent=spent, besides=besides: spend_late(db, request.id, spent, besides=besides)
+        )
+        assert await core.money() == dollars("0", "10")
+        assert await core.held(request) == [Reservation("all", MONTH, Decimal(10), is_spent=True)]

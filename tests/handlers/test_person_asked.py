@@ -56,6 +56,10 @@ async def test_those_who_may_say_are_called_below_the_card(core: Core) -> None:
 
     assert await calls(core, request) == [{"fact": "asks", "who": [DORA, OLGA, FINANCE]}]
     assert await core.cards(request) == [APPROVALS]
+    lanes = "SELECT DISTINCT lane FROM messages WHERE request_id = ? AND kind IN ('card', 'call')"
+    [below_the_card] = await core.rows(lanes, request.id)  # so a call is never posted before its card
+    [in_the_thread] = await core.rows(lanes.replace(" IN ", " NOT IN "), request.id)
+    assert below_the_card != in_the_thread
     assert core.woken == ["outbox", "waiting"]
     await core.settling.ask_person(await core.now(request), Unknown(summary="Nobody can tell."), "asks")
     assert len(await calls(core, request)) == 1
@@ -133,6 +137,7 @@ async def test_who_was_asked_by_escalation_is_asked_what_became_of_it_as_well(co
     assert (await calls(core, request))[-1]["who"] == [OMAR, DORA]
     again = await core.settling.settle(request.id, DORA, "again")
     assert (again.state, again.attempt, again.decided_by) == (S.APPROVED, 2, DORA)
+    assert (again.decision_reason, again.reminded) == ("", 0)
 
 
 # Who may say what.
@@ -327,6 +332,7 @@ async def test_where_one_word_is_not_enough_the_card_asks_all_of_them_again(core
 
     assert (again.state, again.attempt, again.fingerprint) == (S.AWAITING, 2, request.fingerprint)
     assert again.waiting_since == again.attend_at == core.clock.now()
+    assert (again.decision_reason, again.reminded) == ("", 0)
     ruling = core.requests.ruling_of(again)
     assert (ruling.auto, ruling.rule, ruling.terms) == (False, "small", small.terms)
     assert (await core.told(request))[-1] == {"fact": "settled", "by": OMAR, "answer": "again", "needs": 2}

@@ -42,6 +42,22 @@ async def test_a_yes_of_somebody_who_has_left_leaves_room_for_another(core: Core
     assert "void" not in (await core.last(request))[2]
 
 
+async def test_only_the_votes_of_who_has_left_and_only_there_stop_counting(core: Core) -> None:
+    core.opens(policy(default=terms(needs=3)))
+    request, other = await core.asked("cup"), await core.asked("hat")
+    for one in (request, other):
+        await core.says(one, OMAR)
+        await core.says(one, FINN)
+    core.workspace.groups[FINANCE] = {OMAR, DORA}
+
+    assert (await core.says(request, OLGA)).state is S.AWAITING
+    assert (await core.last(request))[2]["given"] == 2
+    votes = "SELECT voter FROM votes WHERE request_id = ? ORDER BY 1"
+    assert await core.rows(votes, request.id) == [(OLGA,), (OMAR,)]
+    assert await core.rows(votes, other.id) == [(FINN,), (OMAR,)]
+    assert (await core.says(request, DORA)).state is S.APPROVED
+
+
 async def test_who_said_yes_for_somebody_who_may_no_longer_decide_says_it_for_themselves(core: Core) -> None:
     core.opens(policy(default=terms(needs=2)))
     request = await core.asked("cup")
@@ -216,9 +232,11 @@ async def test_who_stands_in_gets_a_card_of_each_request_that_waits_for_that_rig
 
     assert await cards(core, theirs) == [DORA]
     assert await core.last(theirs) == (OMAR, "shown_to", {"to": DORA})
+    await core.approvals.hand_over(OMAR, DORA, core.clock.now() + 2 * HOUR, CHANNEL)
+    assert await cards(core, theirs) == [DORA]  # where it is already it is shown anew
     for one in (own, absent, decided):
         assert await cards(core, one) == []
-    assert core.woken == ["outbox", "waiting"]
+    assert core.woken == ["outbox", "waiting"] * 2
     assert (await core.approvals.decide(theirs.id, DORA, YES, seen=theirs.fingerprint)).state is S.APPROVED
 
 
