@@ -73,7 +73,8 @@ class Decisions:
                 columns["not_before"] = columns["stop_until"] = maybe_text(judged.stop_until)
             if to is not RequestState.AWAITING:
                 columns |= {"decided_by": vote.voter, "decided_at": as_text(vote.at), "attend_at": None}
-                columns["decision_reason"] = vote.reason
+                if to is RequestState.DENIED:  # with a yes it would say that the glass was broken
+                    columns["decision_reason"] = vote.reason
             request = set_state(db, vote.request_id, [RequestState.AWAITING], to, now=vote.at, columns=columns)
             assert request is not None  # it was read in this very transaction
             if content is not None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from handlers.policy import Conditions, Rule
 from handlers.requests import NotAllowed
-from storage.records import Reservation
+from storage.records import Request, Reservation
 from tests.handlers.money_stage import MONTH, Core, S, policy, refused, terms
 from tests.handlers.stage import BEA, DORA, FINN, OMAR
 
@@ -57,6 +60,26 @@ async def test_of_two_who_take_something_out_at_the_same_moment_one_does(core: C
     now = await core.now(request)
     assert (what, now.input) == ("edited", {"things": [one for one in ("pin", "cup") if one != also[who]]})
     assert await core.held(now) == [Reservation("all", MONTH, Decimal(10))]
+
+
+async def test_what_was_taken_out_of_what_it_was_before_changes_nothing_of_what_it_is(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.till.prices = {"pot": None}
+    request = await core.asked("pot", "pin", "cup")
+    reopen = core.store.decisions.reopen
+
+    async def comes_second(request_id: str, **given: Any) -> Request | None:
+        monkeypatch.setattr(core.store.decisions, "reopen", reopen)
+        await core.says(request, FINN, without=["pot", "cup"])
+        return await reopen(request_id, **given)
+
+    monkeypatch.setattr(core.store.decisions, "reopen", comes_second)
+    said = await refused(core.says(request, OMAR, without=["pot", "pin"]))
+
+    assert "has changed since that card" in said.sentence
+    assert (await core.now(request)).input == {"things": ["pin"]}
+    assert [one for one in await core.facts(request) if one[1] == "edited"] == [(FINN, "edited")]
 
 
 async def test_what_is_taken_out_is_in_the_audit_before_the_yes_to_the_rest(core: Core) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -132,6 +134,53 @@ async def test_the_same_typed_again_keeps_its_review_and_anything_else_does_not(
     other = await filled(core, review.draft, Buy(things=["hat"]), "V2")
     assert (other.fingerprint, other.quote) == ("", None)
     await refused(core.drafts.submit(other.id, ANA, seen=review.draft.fingerprint))
+
+
+async def test_another_reason_is_reviewed_anew(core: Core) -> None:
+    review = await core.reviewed(ANA, Buy(things=["cup"]))
+    other = await core.drafts.fill(review.draft, Buy(things=["cup"]), account=MAIN, reason="Another", view_id="V2")
+    assert (other.fingerprint, other.quote, other.reason) == ("", None, "Another")
+
+
+async def test_a_check_that_ends_after_it_was_asked_changes_nothing_of_it(core: Core) -> None:
+    draft = await core.drafts.open("thing buy", Asker("T0ACME", ANA, CHANNEL))
+    sent = await filled(core, draft, Buy(things=["cup"]))
+    review = await core.drafts.review(sent)
+    assert review is not None
+    asked = await core.submitted(review.draft)
+    assert asked.checking_since == sent.checking_since is not None
+    before = await core.everything()
+
+    core.till.prices = {"cup": Decimal(99)}
+    assert await core.drafts.review(sent) is None
+    assert await core.everything() == before
+    assert await core.drafts.resume_checks(core.clock.now() + timedelta(hours=1)) == []
+    later = core.clock.now() + timedelta(hours=1)
+    assert await core.store.drafts.interrupted(later) == []
+    assert await core.store.drafts.resume_check(asked.id, checking_since=core.clock.now(), now=later) is None
+
+
+async def test_of_forms_that_are_checked_at_the_same_moment_each_is_itself(core: Core) -> None:
+    drafts = [await core.drafts.open("thing buy", Asker("T0ACME", ANA, CHANNEL)) for _ in range(3)]
+    first, second, third = [await filled(core, one, Buy(things=["cup"])) for one in drafts]
+    begun = core.clock.now()
+    await core.drafts.review_shown(first)
+    core.clock.passes(seconds=1)
+    await core.store.drafts.resume_check(second.id, checking_since=begun, now=core.clock.now())
+    now = [(await core.now(one)).checking_since for one in (first, second, third)]
+    assert now == [None, core.clock.now(), begun]
+    await core.drafts.review_shown(second)  # somebody else has taken that check up
+    assert (await core.now(second)).checking_since == core.clock.now()
+
+
+async def test_only_who_opened_a_form_is_shown_what_it_shows_and_of_no_other_form(core: Core) -> None:
+    theirs, other = [await core.drafts.open("thing burn", Asker("T0ACME", ANA, CHANNEL)) for _ in range(2)]
+    before = await core.everything()
+    forged = replace(theirs, requester=BEA)
+    await refused(core.drafts.begin_reveal(forged, Burn(things=["box"]), MAIN, "V1"))
+    assert await core.everything() == before
+    await core.drafts.begin_reveal(theirs, Burn(things=["box"]), MAIN, "V1")
+    assert await core.now(other) == other
 
 
 # The check.

@@ -61,3 +61,13 @@ async def test_what_nobody_had_to_approve_is_not_stopped_by_those_who_would_have
     assert "already under way" in str(await refused(core.approvals.stop(free.id, FINN)))
     assert await core.everything() == before
     assert (await core.approvals.stop(free.id, "U0ANA")).state is S.CANCELLED
+
+
+async def test_what_this_version_does_not_know_any_more_is_stopped_all_the_same(core: Core) -> None:
+    request = await core.says(await core.asked("cup"), OMAR)
+    assert core.database is not None
+    await core.database.write(lambda db: db.execute("UPDATE requests SET command = 'thing of before'"))
+
+    assert (await core.approvals.stop(request.id, FINN)).state is S.AWAITING
+    assert await core.money() == dollars("10", "0")
+    assert await core.rows("SELECT * FROM votes") == []

@@ -32,7 +32,7 @@ async def test_what_was_enough_for_less_is_asked_again_where_it_is_not_enough_fo
     core.opens(policy(rules=(cheap, dear)))
     by = OMAR if small.get("requester_may") else "U0ANA"
     request = await core.asked("cup", by=by)
-    request = await core.says(request, OMAR)
+    request = await core.says(request, OMAR, reason="It is cheap")  # which does not break the glass
     if request.state is S.AWAITING:
         request = await core.says(request, OLGA)
     core.clock.passes(seconds=UNDO.total_seconds())
