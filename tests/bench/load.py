@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 
 class WrongAnswer(Exception):
@@ -95,8 +96,7 @@ class _Connection(asyncio.Protocol):
         self._idle = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
 
     def send_next(self) -> None:
         request = next(self._run.requests, None)

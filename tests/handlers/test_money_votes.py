@@ -24,7 +24,7 @@ async def test_one_yes_is_enough_where_one_is_needed(core: Core) -> None:
     decided = await core.says(request, OMAR, reason="Go on")
 
     assert decided.state is S.APPROVED
-    # The reason of a yes is in the vote, the audit and the thread: on the request it would say that the glass was broken.
+    # The reason of a yes is in the vote, the audit and the thread; on the request it would be that of a broken glass.
     assert (decided.decided_by, decided.decided_at, decided.decision_reason) == (OMAR, core.clock.now(), "")
     assert decided.not_before == decided.stop_until == core.clock.now() + UNDO
     assert decided.attend_at is None
