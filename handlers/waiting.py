@@ -29,6 +29,7 @@ from handlers.who import DirectoryUnavailable, Who
 from providers.accounts import Clock
 from storage.records import Fact, MessageKind, NewMessage, Request, Telling, Vote
 from storage.store import Store
+from storage.waiting import Looked
 
 log = structlog.get_logger(__name__)
 
@@ -80,12 +81,19 @@ class Waiting:
             votes = await self._store.look(lambda books: [books.votes(one.id, one.fingerprint) for one in due])
             able = _Able(self._who)
             # At the same time, so that what is written of all of them is one way to the disk.
-            await asyncio.gather(*(self._look_after(one, its, able) for one, its in zip(due, votes, strict=True)))
+            looked = await asyncio.gather(
+                *(self._look_after(one, its, able) for one, its in zip(due, votes, strict=True))
+            )
+            if quiet := [one for one in looked if one is not None]:
+                await self._store.waiting.looked_after(quiet)
         return await self._store.waiting.next_due()
 
-    async def _look_after(self, request: Request, votes: Sequence[Vote], able: _Able) -> None:
+    async def _look_after(self, request: Request, votes: Sequence[Vote], able: _Able) -> Looked | None:
+        """Do what one wants; what is still to be written of it, where there is nothing to say."""
         try:
-            await (self._settling.remind(request) if request.asks_person else self._attend(request, votes, able))
+            if not request.asks_person:
+                return await self._attend(request, votes, able)
+            await self._settling.remind(request)
         except DirectoryUnavailable as error:
             log.info("not_attended", request_id=request.id, why=str(error))
             await self._postpone(request)
@@ -93,6 +101,7 @@ class Waiting:
             # One that cannot be looked after must not keep back the others.
             log.exception("attending_broke", request_id=request.id)
             await self._postpone(request)
+        return None
 
     async def _postpone(self, request: Request) -> None:
         now = self._clock.now()
@@ -101,7 +110,7 @@ class Waiting:
             escalated=request.escalated, telling=None, ruling=None, now=now,
         )  # fmt: skip
 
-    async def _attend(self, request: Request, votes: Sequence[Vote], able: _Able) -> None:
+    async def _attend(self, request: Request, votes: Sequence[Vote], able: _Able) -> Looked | None:
         now = self._clock.now()
         since = request.waiting_since or request.created_at
         ruling = self._requests.ruling_of(request)
@@ -111,7 +120,7 @@ class Waiting:
         )
         if wanted.expire:
             await self._requests.expire(request)
-            return
+            return None
         before, news = ruling, _News()
         ruling, escalated, entitled = await self._who_decides(request, ruling, wanted.escalate, news, able)
         if wanted.remind:
@@ -124,14 +133,18 @@ class Waiting:
             news.facts["void"] = void
         then = when_to_attend(ruling, since=since, now=now, reminded=wanted.reminded, escalated=escalated, quiet=quiet)
         again = now + (LOOKS_AGAIN_IF_SHORT if ruling.short or ruling.stands_in else LOOKS_AGAIN)
+        again = again if then is None else min(then, again)
+        if not news.facts and ruling == before:
+            return Looked(request, again, wanted.reminded, escalated)
         attended = await self._store.waiting.attended(
-            request, attend_at=again if then is None else min(then, again), announced=True, reminded=wanted.reminded,
+            request, attend_at=again, announced=True, reminded=wanted.reminded,
             escalated=escalated, void=void, now=now,
             telling=Telling(Fact(POSTROOM, "attended", news.facts), news.messages) if news.facts else None,
             ruling=None if ruling == before else dict(ruling.to_json()),
         )  # fmt: skip
         if attended is not None and news.messages:
             self._requests.moved(attended)
+        return None
 
     async def _who_decides(
         self, request: Request, ruling: Ruling, is_time: bool, news: _News, able: _Able

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlite_utils import Database
@@ -16,6 +17,16 @@ from storage.rows import as_json, find_request, read_moment, read_requests, set_
 from storage.sqlite import SqliteDatabase
 
 _WAITS = "(state = 'awaiting_approval' OR asks_person = 1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look at a waiting request after which nothing is to be said. The next is at `attend_at`."""
+
+    request: Request
+    attend_at: datetime
+    reminded: int
+    escalated: bool
 
 
 class Waiting:
@@ -74,6 +85,22 @@ class Waiting:
             return changed
 
         return await self._database.write(change)
+
+    async def looked_after(self, looks: Sequence[Looked]) -> None:
+        """Nothing is to be said of these. Where somebody was first, all stays as it is."""
+
+        def change(db: Database) -> None:
+            db.conn.executemany(
+                "UPDATE requests SET attend_at = ?, announced = 1, reminded = ?, escalated = ?"  # noqa: S608 (ours)
+                f" WHERE id = ? AND {_WAITS} AND attend_at = ?",
+                [
+                    (as_text(one.attend_at), one.reminded, int(one.escalated), one.request.id,
+                     maybe_text(one.request.attend_at))
+                    for one in looks
+                ],
+            )  # fmt: skip
+
+        await self._database.write(change)
 
     async def attend_now(self, request_id: str, now: datetime) -> None:
         """It may be that nobody can decide a waiting request any more: it is to be looked after at once."""
