@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bot.audit import audit_commands
+from bot.memory import loading
 from bot.policy import policy_commands
 from bot.settings import Settings, SettingsError, load_settings
 from providers.accounts import AccountSettings, PriceList
@@ -47,11 +48,14 @@ def _common(
 
 
 def _run() -> None:
-    from bot.app import CannotStart, SystemClock, run  # noqa: PLC0415 (doctor and --version start without it)
-    from bot.logs import configure_logging  # noqa: PLC0415
+    with loading():
+        from bot.app import CannotStart, SystemClock, run  # noqa: PLC0415 (doctor and --version start without it)
+        from bot.logs import configure_logging  # noqa: PLC0415
+        from providers.catalogue import registered  # noqa: PLC0415
 
-    settings = _settings()
-    configure_logging(settings.logging, sys.stderr, settings.secrets())
+        settings = _settings()
+        configure_logging(settings.logging, sys.stderr, settings.secrets())
+        registered()  # they are imported when they are asked for
 
     async def until_stopped() -> None:
         stopping = asyncio.Event()
