@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from storage.books import Books
 from storage.records import Asked, Fact, Request, RequestState, Telling
+from storage.waiting import Looked
 from tests.handlers.money_stage import NO, Buy, Core, S, policy, refused, terms
 from tests.handlers.stage import ANA, BEA, CHANNEL, DORA, FINANCE, FINN, OLGA, OMAR
 
@@ -108,3 +109,17 @@ async def test_it_holds_from_its_beginning_to_just_before_its_end(core: Core) ->
     ):  # fmt: skip
         core.clock.at = begun + at
         assert await core.approvals.delegations() == held
+
+
+async def test_a_look_is_written_for_its_own_request_and_only_if_nobody_was_first(core: Core) -> None:
+    seen, other = await core.asked("cup"), await core.asked("hat")
+    assert seen.attend_at == other.attend_at
+    later = core.clock.now() + timedelta(hours=1)
+
+    await core.store.waiting.looked_after([Looked(seen, later, reminded=2, escalated=True)])
+    looked = await core.now(seen)
+    assert (looked.attend_at, looked.announced, looked.reminded, looked.escalated) == (later, True, 2, True)
+    assert await core.now(other) == other
+
+    await core.store.waiting.looked_after([Looked(seen, later + timedelta(hours=1), reminded=3, escalated=False)])
+    assert await core.now(seen) == looked
