@@ -231,3 +231,20 @@ async def test_one_that_cannot_be_looked_after_does_not_keep_back_the_others(
     core.clock.passes(minutes=1)
     await core.waiting.attend()
     assert (await core.now(broken)).state is S.EXPIRED
+
+
+async def test_others_stand_in_once_the_settings_name_others_although_nothing_is_said(core: Core) -> None:
+    board = Rule("board", Conditions(), terms(approvers=("S0BOARD",), escalate_to=(), escalate_after=None))
+    core.opens(policy(rules=(board,), default=terms(approvers=(OMAR,), escalate_to=())))
+    request = await core.asked("cup")
+    await core.waiting.attend()
+    assert core.requests.ruling_of(await core.now(request)).stands_in
+    facts = await core.facts(request)
+
+    core.opens(policy(rules=(board,), default=terms(approvers=(DORA,), escalate_to=())))
+    core.clock.passes(hours=1)
+    await core.waiting.attend()
+
+    assert await core.facts(request) == facts
+    await refused(core.says(request, OMAR), NotAllowed)
+    assert (await core.says(request, DORA)).state is S.APPROVED
