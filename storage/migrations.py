@@ -325,7 +325,8 @@ _FORGETTING = (
 # What waits is found by who decides it, whatever else waits. Lists go along the rows themselves, which stand in the
 # order in which they were begun: an index for that alone would cost every confirmation.
 _LISTS = (
-    "CREATE INDEX requests_waiting_by_terms ON requests"
+    # There already where the step was done under the name that it had at first.
+    "CREATE INDEX IF NOT EXISTS requests_waiting_by_terms ON requests"
     " (CASE WHEN json_valid(ruling) THEN json_extract(ruling, '$.terms') END, escalated, created_at)"
     " WHERE state = 'awaiting_approval'",
 )

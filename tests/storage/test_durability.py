@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from storage.migrations import migrations
 from storage.sqlite import SqliteDatabase
@@ -83,3 +84,33 @@ async def test_a_database_from_before_requests_could_wait_for_their_time_is_read
     after = SqliteDatabase(path)
     assert [one.id for one in await Scene(after, Clock()).store.runs.ready("mailin-main", Clock().now)] == [request.id]
     after.close()
+
+
+async def test_a_database_whose_step_had_another_name_at_first_is_opened(path: Path) -> None:
+    SqliteDatabase(path).close()
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute(
+            "UPDATE _sqlite_migrations SET name = 'requests_are_looked_through_by_time_and_by_who_decides'"
+            " WHERE name = 'what_waits_is_found_by_who_decides'"
+        )
+
+    after = SqliteDatabase(path)
+    assert (await Scene(after, Clock()).approved()).id
+    after.close()
+
+
+def test_no_step_that_was_released_is_named_otherwise() -> None:
+    """By its name a database knows that it has been done: under another it would be done once more."""
+    assert [one.name for one in migrations().pending(Database(memory=True))][:11] == [
+        "requests_votes_jobs_messages_audit",
+        "owed_messages_by_place",
+        "requests_that_wait_for_their_time",
+        "rulings_votes_of_several_and_budgets",
+        "audit_entries_with_the_hash_of_the_one_before",
+        "jobs_due_by_account_and_how_long_they_take",
+        "digests_of_channels",
+        "drafts_are_forgotten_without_looking_through_everything",
+        "what_waits_is_found_by_who_decides",
+        "what_was_bought_when",
+        "requests_whose_channel_is_chosen_in_the_form",
+    ]
