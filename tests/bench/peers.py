@@ -1,7 +1,8 @@
-"""Others who could have asked the provider: `python -m tests.bench.peers apscheduler|huey PORT JOBS FOLDER`.
+"""Others who could have asked the provider: `python -m tests.bench.peers PEER PORT JOBS FOLDER`.
 
-Each is the whole of a process, with all its jobs in its own SQLite file and due at the beginning; it prints how many
-jobs a second it worked off. What it needs beside Postroom's own libraries is the extra `bench`.
+Each is the whole of a process, with all its jobs in a database of its own and due at the beginning; it prints how many
+jobs a second it worked off. What it needs beside Postroom's own libraries is the extra `bench`, and Procrastinate a
+PostgreSQL server to start.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli import fast_loop
+from tests.bench import postgres
 
-NEEDS = {"apscheduler": "sqlalchemy", "huey": "huey"}
+NEEDS = {"procrastinate": "procrastinate", "apscheduler": "sqlalchemy", "huey": "huey"}
 AT_ONCE = 100
 """Jobs of APScheduler's that are asked about at a time, as in the house."""
 THREADS = 16
@@ -29,7 +31,7 @@ THREADS = 16
 
 def is_installed(peer: str) -> bool:
     """Whether a peer can be measured here."""
-    return find_spec(NEEDS[peer]) is not None
+    return find_spec(NEEDS[peer]) is not None and (peer != "procrastinate" or postgres.is_installed())
 
 
 async def rate_of(peer: str, port: int, jobs: int, folder: Path) -> float:
@@ -136,10 +138,12 @@ def main() -> None:
     """One of the peers."""
     peer, port, jobs, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     if peer == "huey":
-        print(json.dumps(_huey(port, jobs, folder)), flush=True)
+        rate = _huey(port, jobs, folder)
     else:
         with asyncio.Runner(loop_factory=fast_loop()) as runner:  # as fast a loop as the house has
-            print(json.dumps(runner.run(_apscheduler(port, jobs, folder))), flush=True)
+            asking = postgres.procrastinate(port, jobs) if peer == "procrastinate" else _apscheduler(port, jobs, folder)
+            rate = runner.run(asking)
+    print(json.dumps(rate), flush=True)
 
 
 if __name__ == "__main__":

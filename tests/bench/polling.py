@@ -104,6 +104,7 @@ class Polled:
         return [
             Line("poller, 50 ms of think time / the bound", statistics.median(self.slow) / bound, 0.8, at_least=True),
             Line("poller / bare httpx-aiohttp without a database", beside, 0.7, at_least=True),
+            Line("poller / Procrastinate on PostgreSQL", self._beside("procrastinate"), 5, at_least=True),
             Line("poller / APScheduler's SQL store", self._beside("apscheduler"), 4, at_least=True),
             Line("poller / Huey on SQLite", self._beside("huey"), 2, at_least=True),
             Line("many jobs overdue at once: longest stall", self.stall_ms, 150, unit=" ms"),
