@@ -152,7 +152,7 @@ async def _polling(sizes: Sizes, quick: bool, console: Console, say: Say) -> lis
     console.print(
         f"Jobs a second: {statistics.median(polled.slow):,.0f} with 50 ms of think time, "
         f"{statistics.median(polled.ours):,.0f} without; bare httpx over aiohttp "
-        f"{statistics.median(polled.bare):,.0f}. "
+        f"{statistics.median(polled.bare_slow):,.0f} and {statistics.median(polled.bare):,.0f}. "
         f"Idle: {polled.idle[0]:.2f} s of CPU a minute and {polled.idle[1]:.0f} MiB; APScheduler with as many: "
         f"{polled.idle_apscheduler[0]:.2f} s and {polled.idle_apscheduler[1]:.0f} MiB."
     )

@@ -85,8 +85,10 @@ class Polled:
     """Jobs a second at a provider that thinks for a while."""
     ours: list[float] = field(default_factory=list)
     """Jobs a second at one that answers at once."""
+    bare_slow: list[float] = field(default_factory=list)
+    """The calls of `slow` by httpx over aiohttp, nothing stored: what is left of the bound without any house."""
     bare: list[float] = field(default_factory=list)
-    """The same calls by httpx over aiohttp, nothing stored."""
+    """The same of `ours`."""
     peers: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """The same by others, each with a file of its own. Who is not installed is missing."""
     stall_ms: float = 0.0
@@ -129,7 +131,8 @@ async def measure_polling(jobs: int, many: int, rounds: int, say: Callable[[str]
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: jobs at a provider")
                 polled.slow.append((await _poll(folder / f"slow{number}.db", port, jobs, THINK_SECONDS))[0])
-                polled.bare.append(await _bare(port, jobs))
+                polled.bare_slow.append(await _bare(port, jobs, THINK_SECONDS))
+                polled.bare.append(await _bare(port, jobs, 0))
                 polled.ours.append((await _poll(folder / f"ours{number}.db", port, jobs, 0))[0])
                 for peer in filter(peers.is_installed, peers.NEEDS):
                     say(f"round {number + 1} of {rounds}: {peer}")
@@ -205,13 +208,13 @@ async def _longest_stall(finished: asyncio.Event) -> float:
     return longest
 
 
-async def _bare(port: int, count: int) -> float:
+async def _bare(port: int, count: int, think: float) -> float:
     left = iter(range(count))
     async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
 
         async def ask() -> None:
             for number in left:
-                answer = await client.get(f"http://127.0.0.1:{port}/0/orders/{number}")
+                answer = await client.get(f"http://127.0.0.1:{port}/{think}/orders/{number}")
                 assert answer.json()["state"]
 
         started = time.perf_counter()
