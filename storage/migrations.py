@@ -32,6 +32,7 @@ def migrations() -> Migrations:
     step("what_waits_is_found_by_who_decides", _LISTS)
     step("what_was_bought_when", [_BOUGHT])
     step("requests_whose_channel_is_chosen_in_the_form", [_CHOOSES_CHANNEL])
+    step("without_indexes_that_nobody_reads", _UNREAD)
     return steps
 
 
@@ -334,3 +335,6 @@ _LISTS = (
 _BOUGHT = "CREATE INDEX requests_bought ON requests (command, updated_at) WHERE state IN ('succeeded', 'failed')"
 
 _CHOOSES_CHANNEL = "ALTER TABLE requests ADD COLUMN chooses_channel INTEGER NOT NULL DEFAULT 0"
+
+# What waits for a decision was listed by these for a while: each confirmation would go on paying for them.
+_UNREAD = ("DROP INDEX IF EXISTS requests_by_time", "DROP INDEX IF EXISTS requests_open")

@@ -49,7 +49,7 @@ def move(
     if request is not None:
         if to.is_final:
             books.settle(db, request_id, spent)
-        record(db, request_id=request_id, fact=fact, messages=messages, now=now, is_new=RequestState.DRAFT in expect)
+        record(db, request_id=request_id, fact=fact, messages=messages, now=now)
     return request
 
 

@@ -93,15 +93,21 @@ async def test_a_database_whose_step_had_another_name_at_first_is_opened(path: P
             "UPDATE _sqlite_migrations SET name = 'requests_are_looked_through_by_time_and_by_who_decides'"
             " WHERE name = 'what_waits_is_found_by_who_decides'"
         )
+        older.execute("DELETE FROM _sqlite_migrations WHERE name = 'without_indexes_that_nobody_reads'")
+        older.execute("CREATE INDEX requests_by_time ON requests (created_at) WHERE state <> 'draft'")
+        older.execute("CREATE INDEX requests_open ON requests (created_at)")
 
     after = SqliteDatabase(path)
     assert (await Scene(after, Clock()).approved()).id
+    indexes = {row["name"] for row in after._writer.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert "requests_by_state" in indexes
+    assert not indexes & {"requests_by_time", "requests_open"}
     after.close()
 
 
 def test_no_step_that_was_released_is_named_otherwise() -> None:
     """By its name a database knows that it has been done: under another it would be done once more."""
-    assert [one.name for one in migrations().pending(Database(memory=True))][:11] == [
+    assert [one.name for one in migrations().pending(Database(memory=True))][:12] == [
         "requests_votes_jobs_messages_audit",
         "owed_messages_by_place",
         "requests_that_wait_for_their_time",
@@ -113,4 +119,5 @@ def test_no_step_that_was_released_is_named_otherwise() -> None:
         "what_waits_is_found_by_who_decides",
         "what_was_bought_when",
         "requests_whose_channel_is_chosen_in_the_form",
+        "without_indexes_that_nobody_reads",
     ]
