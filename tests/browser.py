@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-PATIENCE = 5_000
+PATIENCE = 20_000
 """Milliseconds that an expectation waits."""
 SLOW = PATIENCE * 3
 """For what waits for a provider."""
@@ -146,6 +147,8 @@ class Site:
 async def site(folder: Path, *, rules: str = "", starts: bool = True) -> AsyncIterator[Site]:
     """Everything is served, and the bot runs unless it is not to start yet. `rules` are more of its settings."""
     workspace = default_workspace(app=installed())
+    workspace.app.ack_timeout = PATIENCE / 1000
+    workspace.tickets.trigger_lifetime = timedelta(milliseconds=PATIENCE)
     routes = web_page.routes(workspace, commands=slash_commands())
     kept = os.environ.get("POSTROOM_PICTURES")
     async with (

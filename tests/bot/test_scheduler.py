@@ -122,9 +122,10 @@ class TestOnTime:
         time.sleep(1.5)  # noqa: ASYNC251 - the whole machine was suspended: fifteen runs were missed
         woken = time.monotonic()
         await until(lambda: len(work.began) > before)
-        missed = [one for one in work.began[before:] if one - woken < 0.05 + scheduler.GATHER_SECONDS]
-        assert len(missed) == 1
-        assert missed[0] - stood_still > 1.4
+        await asyncio.sleep(0.5)
+        its_own = (time.monotonic() - woken) / QUICK.total_seconds()
+        assert len(work.began) - before <= its_own + 2, "what was missed was done again and again"
+        assert work.began[before] - stood_still > 1.4
 
     async def test_it_runs_when_it_asked_to(self, beats: Beats) -> None:
         work = Work()

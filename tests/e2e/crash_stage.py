@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -510,6 +511,7 @@ async def set_bare_stage(pace: Pace) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="crash") as folder:
         workspace = default_workspace()
         workspace.app.ack_timeout = PATIENCE
+        workspace.tickets.trigger_lifetime = timedelta(seconds=PATIENCE)
         async with set_stage(workspace, Path(folder), pace=pace) as stage:
             yield stage
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -63,8 +64,11 @@ def modal(title: str, callback_id: str, blocks: list[dict[str, Any]], **more: An
 
 @pytest.fixture
 def workspace() -> Workspace:
-    """By the real clock: a browser knows no other."""
-    return default_workspace()
+    """By the real clock: a browser knows no other. But nothing is late on it, however slow the machine."""
+    workspace = default_workspace()
+    workspace.app.ack_timeout = PATIENCE / 1000
+    workspace.tickets.trigger_lifetime = timedelta(milliseconds=PATIENCE)
+    return workspace
 
 
 @pytest.fixture
