@@ -69,7 +69,8 @@ async def _storing(sizes: Sizes, quick: bool, console: Console, say: Say) -> lis
     stored = await measure_storing(rows, sizes.rounds, 1000 if quick else 3000, say)
     console.print(
         f"Over {rows:,} requests: {statistics.median(stored.decisions):,.0f} decisions a second by 16 writers; "
-        f"by hand in sqlite3, one caller: {statistics.median(stored.by_hand):,.0f} of the same decisions, "
+        f"by hand in sqlite3, one caller: {statistics.median(stored.by_hand):,.0f} of the same decisions "
+        f"({statistics.median(stored.shared):,.0f} where sixteen share a commit), "
         f"{statistics.median(stored.bare):,.0f} bare pairs of insert and update."
     )
     same = "durable decisions, 16 writers / the same statements in raw sqlite3, one caller"

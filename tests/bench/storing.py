@@ -50,6 +50,8 @@ class Stored:
     """Postroom: an approval by each of 16 writers at a time, through the real `Approvals.decide`."""
     by_hand: list[float] = field(default_factory=list)
     """The same statements by hand, one after the other, a commit each."""
+    shared: list[float] = field(default_factory=list)
+    """The same by hand, sixteen to a commit: what sharing gains at most, without any house."""
     bare: list[float] = field(default_factory=list)
     """The least: a row inserted, committed, updated, committed."""
 
@@ -70,12 +72,13 @@ async def measure_storing(rows: int, rounds: int, each: int, say: Callable[[str]
         life = asking(store)
         raw = _raw(path)
         try:
-            drafts = await in_batches(2 * rounds * each, lambda number: checked_draft(store, life, number))
+            drafts = await in_batches(3 * rounds * each, lambda number: checked_draft(store, life, number))
             waiting = iter(await in_batches(len(drafts), lambda n: confirm(life, drafts[n])))
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: decisions")
                 stored.bare.append(_bare(raw, each))
-                stored.by_hand.append(_by_hand(raw, [next(waiting) for _ in range(each)]))
+                stored.by_hand.append(_by_hand(raw, [next(waiting) for _ in range(each)], together=1))
+                stored.shared.append(_by_hand(raw, [next(waiting) for _ in range(each)], together=WRITERS))
                 stored.decisions.append(await _decisions(store, life, [next(waiting) for _ in range(each)]))
         finally:
             raw.close()
@@ -96,11 +99,12 @@ async def _decisions(store: Store, life: Life, waiting: Sequence[Request]) -> fl
     return len(waiting) / (time.perf_counter() - started)
 
 
-def _by_hand(raw: sqlite3.Connection, waiting: Sequence[Request]) -> float:
+def _by_hand(raw: sqlite3.Connection, waiting: Sequence[Request], *, together: int) -> float:
     started = time.perf_counter()
-    for request in waiting:
+    for number, request in enumerate(waiting):
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        raw.execute("BEGIN IMMEDIATE")
+        if number % together == 0:
+            raw.execute("BEGIN IMMEDIATE")
         raw.execute(
             "UPDATE requests SET state = 'approved', updated_at = ?, decided_by = ?, decided_at = ? WHERE id = ?"
             " AND state = 'awaiting_approval' AND fingerprint = ?",
@@ -126,7 +130,8 @@ def _by_hand(raw: sqlite3.Connection, waiting: Sequence[Request]) -> float:
             " VALUES (?, ?, 'approve', ?, ?, '')",
             [request.id, APPROVER, request.fingerprint, now],
         )
-        raw.execute("COMMIT")
+        if number % together == together - 1 or request is waiting[-1]:
+            raw.execute("COMMIT")
     return len(waiting) / (time.perf_counter() - started)
 
 
