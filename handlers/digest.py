@@ -69,7 +69,8 @@ class Digest:
 
     `notices` are by section, each with the name of its account. `silent` are accounts that could not be asked, with a
     sentence. What a channel does not want to know is empty. What is due for renewal no provider tells: that is from
-    Postroom's own books, and `renewal_is_news` when one has come into sight since then, or is near.
+    Postroom's own books, and `renewal_is_news` when one has come into sight since then, or is near. `sections` are what
+    was looked at: of the others nobody knows that there is nothing.
     """
 
     channel: str
@@ -83,6 +84,7 @@ class Digest:
     notices: Mapping[Section, Sequence[tuple[str, Notice]]]
     silent: Sequence[tuple[str, str]]
     renewal_is_news: bool = False
+    sections: Collection[str] = tuple(Section)
 
     @property
     def is_empty(self) -> bool:
@@ -211,6 +213,7 @@ class Digests:
             notices=notices | due,
             silent=silent,
             renewal_is_news=is_news,
+            sections=wanted,
         )
 
     async def _renewals(

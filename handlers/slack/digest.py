@@ -92,12 +92,18 @@ _THINGS: Mapping[Section, tuple[str, str]] = {
     Section.NAME_SERVERS: ("domain", "domains"),
     Section.RENEWALS: ("domain", "domains"),
 }
+_QUIET: Mapping[Section, str] = {
+    Section.DECISIONS: "waits",
+    Section.STUCK: "is stuck",
+    Section.ENDED: "has ended since then",
+}
 _LISTED_AS: Mapping[Section, Status] = {
     Section.DECISIONS: Status.WAITING,
     Section.STUCK: Status.UNCLEAR,
     Section.ENDED: Status.ENDED,
 }
 _OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom digest to see it as it is now."
+_NONE_TOLD = "The accounts that answered tell of nothing of the kind any more."
 _FOR_GUESTS = "As you are a guest, it leaves out the budgets and what the providers say about the accounts."
 _NO_WAY_IN = (
     "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). Type /invite "
@@ -139,7 +145,7 @@ def draw(digest: Digest, messages: Messages) -> Drawn:
     chart, money_lines = _money(digest.spent)
     last = [*money_lines, *_noticed(digest), *_silent(digest)]
     if digest.is_empty:
-        first.append(section("Nothing waits, nothing is stuck, and nothing has ended since then."))
+        first += _nothing(digest)
     last.append(small(f"{code('/postroom digest setup')} changes when this comes and what it tells."))
     above, below = built(first), built(last)
     return Drawn(f"Digest: {said}", [*above, *built(chart), *below], [*above, *below])
@@ -155,7 +161,16 @@ def _summary(digest: Digest) -> str:
         f"{ended[RequestState.FAILED]} failed" if RequestState.FAILED in ended else "",
         f"{noticed} to look after" if noticed else "",
     ]
-    return ", ".join(filter(None, told)) or "all quiet"
+    return ", ".join(filter(None, told)) or ("all quiet where it could be seen" if digest.silent else "all quiet")
+
+
+def _nothing(digest: Digest) -> list[sb.Block]:
+    """What was looked at and is not there; of what the channel does not want to know that is not said."""
+    told = [says for about, says in _QUIET.items() if about in digest.sections]
+    if told:
+        return [section(f"Nothing {', nothing '.join(told)}.")]
+    is_bare = not (digest.spent or digest.notices or digest.silent)
+    return [section("There is nothing of what this digest is about.")] if is_bare else []
 
 
 def _waiting(digest: Digest, messages: Messages) -> Iterator[sb.Block]:
@@ -490,7 +505,8 @@ class DigestCommands:
             await self._front.questions.members_only(asker.user)
         digest = await self._digests.compose(asker.channel, [about.value], None)
         found, see = digest.notices.get(about, ()), _NOTICED[about][1]
-        blocks = _notices(about, found, ALL) if found else [section("There is nothing of the kind any more.")]
+        nothing = _NONE_TOLD if digest.silent else "There is nothing of the kind any more."
+        blocks = _notices(about, found, ALL) if found else [section(nothing)]
         more = [small(f"… and {len(found) - ALL} more: {code(see)}")] if len(found) > ALL else []
         await self._front.tell(body, _SECTIONS[about][0], blocks=built([*blocks, *more, *_silent(digest)]))
 

@@ -215,6 +215,22 @@ class TestWhatItSays:
             assert "Nothing waits, nothing is stuck" in reading(digest.blocks)
             assert not house.calls
 
+    async def test_it_says_nothing_of_what_it_did_not_look_at(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            await sets_up(house, house.ana, sections=["reputation", "ended"], more=["when_empty"])
+            await house.asks(house.ana, "first.com")
+            house.sandboxes["smailor"].faults.add("domains", SmailorFault.answers(503), times=50)
+            await house.passes(hours=1)
+            await beat(house)
+            [digest] = digests(house)
+            told = reading(digest.blocks)
+            assert digest.text == "Digest: all quiet where it could be seen"
+            assert "Nothing has ended since then.\n:speech_balloon: `smailor-main` could not be asked" in told
+            assert "waits" not in told
+
+            await sets_up(house, house.ana, sections=["renewals"])
+            assert "There is nothing of what this digest is about." in reading((await preview(house, house.ana)).blocks)
+
 
 class TestAllOfThem:
     async def test_of_requests_there_is_a_list_page_by_page(self, house: House) -> None:
@@ -262,6 +278,21 @@ class TestAllOfThem:
             await house.tick()
             told = reading(house.omar.ephemerals("#outreach")[-1].blocks)
             assert told == "There is nothing of the kind any more."
+
+    async def test_that_a_provider_is_down_is_not_taken_for_that_all_is_well(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            for number in range(6):
+                house.sandboxes["smailor"].own(f"blocked-{number}.com", reputation="blocked")
+            shown = await preview(house, house.omar)
+            house.sandboxes["smailor"].faults.add("domains", SmailorFault.answers(503), times=50)
+            house.clock.advance(minutes=6)
+            await house.omar.clicks(shown, "All of them")
+            await house.tick()
+            told = reading(house.omar.ephemerals("#outreach")[-1].blocks)
+            assert told.startswith(
+                "The accounts that answered tell of nothing of the kind any more.\n:speech_balloon: "
+            )
+            assert "`smailor-main` could not be asked" in told
 
     async def test_a_button_of_another_version_changes_nothing_and_says_so(self, house: House) -> None:
         await house.sends(
