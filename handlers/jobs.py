@@ -16,7 +16,7 @@ from handlers.background import Background
 from handlers.outcomes import Outcomes, remembering
 from handlers.pace import learnt, wait_before_look
 from handlers.policy import JobTimes
-from handlers.requests import Requests, Sorry
+from handlers.requests import NOTHING_DONE, Requests, Sorry
 from handlers.runs import permanent_key
 from handlers.settling import Settling
 from providers.accounts import Account, Clock
@@ -219,9 +219,12 @@ class Jobs:
     async def _opened(self, job: Job, request: Request) -> tuple[Action, Account] | None:
         """What was asked, and of whom. None where this version cannot tell: then a person is asked."""
         try:
-            return self._requests.action_of(request), self._requests.account_named(request.account)
+            return self._requests.action_of(request), self._requests.account_of(request)
         except Sorry as sorry:
-            outcome = Unknown(summary=sorry.sentence, evidence="Postroom cannot look for itself.", ref=_handle(job))
+            # It was sent: whoever read that nothing was done would have it sent once more.
+            why = sorry.sentence.removesuffix(NOTHING_DONE)
+            summary = f"This was sent, and Postroom can no longer see what became of it. {why}"
+            outcome = Unknown(summary=summary, evidence="Postroom cannot look for itself.", ref=_handle(job))
             await self._settling.ask_person(request, outcome, "stuck")
             return None
 

@@ -48,6 +48,9 @@ _MOST_REMEMBERED = 4
 SILENT = "Slack did not say who may decide, so your click was not taken. Try again in a minute."
 GONE = "Slack says that you do not belong to this workspace (any more), so your click was not taken."
 
+NOTHING_DONE = " Nothing was done."
+"""How the sentences end that say why a request cannot be dealt with: not true of one that has been sent already."""
+
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
 
@@ -121,7 +124,7 @@ class Requests:
                 return action
         except ValidationError as error:
             log.warning("input_unreadable", request_id=request.id, errors=error.error_count())
-        raise Sorry("This was asked from another version of Postroom, which this one cannot read. Nothing was done.")
+        raise Sorry(f"This was asked from another version of Postroom, which this one cannot read.{NOTHING_DONE}")
 
     def remember(self, request: Request, action: Action) -> None:
         """What takes long to read is read once: each card, and each look at it, wants to know what it asks for."""
@@ -156,14 +159,14 @@ class Requests:
         """The account of the settings; raises Sorry when it is no longer there."""
         account = self._accounts.get(name)
         if account is None:
-            raise Sorry(f"The account {name} is no longer in Postroom's settings. Nothing was done.")
+            raise Sorry(f"The account {name} is no longer in Postroom's settings.{NOTHING_DONE}")
         return account
 
     def account_of(self, request: Request) -> Account:
         """The account with which a request is run. Raises Sorry when it is gone, or at another provider."""
         account = self.account_named(request.account)
         if account.provider != request.provider:
-            raise Sorry(f"The account {request.account} is now at another provider. Nothing was done.")
+            raise Sorry(f"The account {request.account} is now at another provider.{NOTHING_DONE}")
         return account
 
     async def found(self, request_id: str) -> Request:

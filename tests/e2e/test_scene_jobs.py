@@ -237,6 +237,23 @@ class TestDeadline:
 
         assert "> When Postroom looked last, it could not see how it is. " in reading(story.card.blocks)
 
+    @pytest.mark.parametrize("there", [None, "smailor-main"])
+    async def test_an_account_that_is_gone_does_not_mean_that_nothing_was_done(
+        self, tmp_path: Path, there: str | None
+    ) -> None:
+        """It is no longer in the settings, or its name is that of another account now. The order was sent."""
+        async with open_house(tmp_path, accounts=("mailin-main", "smailor-main")) as house:
+            story = await house.approved(house.ana, "acme.com")
+            accounts = {"mailin-main": house.settings.accounts[there]} if there else {}
+            await house.restarts(accounts=accounts)
+            await house.runs_for(minutes=1)
+
+            card = reading(story.card.blocks)
+            assert "*Needs a person.* This was sent, and Postroom can no longer see what became of it. The acc" in card
+            assert BUTTONS in card
+            assert "othing was done" not in card + "\n".join(story.thread)
+            assert not [one for one in house.log if one["log_level"] == "error"]
+
     async def test_a_person_says_it_happened(self, stuck: Story) -> None:
         await stuck.house.omar.clicks(stuck.card, "settle_happened")
         await stuck.house.tick()
