@@ -232,9 +232,11 @@ class Digests:
         known = [(name, one) for one in purchases for name in _registered(one)]
         since = await self.books.last_about((name for name, _ in known), (*self._registering, *self._ending))
         due = [
-            (anniversary(one.sent_at, now), one.account, name, one.sent_at)
+            (at, one.account, name, one.sent_at)
             for name, one in known
-            if since.get(name, one.ended_at) <= one.ended_at
+            # On a leap day the spans begin on the 28th of other years, of which some was due the day before.
+            if (at := anniversary(one.sent_at, now)) <= now + RENEWED_AHEAD
+            and since.get(name, one.ended_at) <= one.ended_at
         ]
         told = [
             (account, Notice(NoticeKind.RENEWALS, name, f"due on {_day(at)}; registered on {_day(sent_at)}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ async def test_a_domain_is_named_in_the_month_before_each_of_its_anniversaries(h
     said = await preview(house, house.ana)
     assert f":calendar: *1 domain {TITLE}: bought through it, for a year at a time." in said
     assert "• `acme.com` — due on 2 March 2029; registered on 2 March 2026 · `mailin-main`" in said
+
+
+async def test_on_a_leap_day_nothing_is_due_that_was_due_the_day_before(house: House) -> None:
+    house.clock.advance(days=363, hours=6)  # 28 February 2027, in the afternoon
+    await bought(house, "acme.com")
+    house.clock.reaches(datetime(2028, 2, 28, 9, tzinfo=UTC))
+    assert "• `acme.com` — due on 28 February 2028" in await preview(house, house.ana)
+    house.clock.advance(days=1)
+    said = await preview(house, house.ana)
+    assert "acme.com" not in said
+    assert "look after" not in said
 
 
 async def test_the_next_one_comes_first_and_of_many_the_rest_is_counted(house: House) -> None:
