@@ -17,6 +17,8 @@ from providers.action import WITHHELD
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 _SLACK_LINK = re.compile(r"<(?:https?://|mailto:)?([^<|>]*)(?:\|([^<>]*))?>")
 """Without `<` inside: otherwise a long row of them takes the square of its length, and nothing else runs meanwhile."""
+_UNSEEN = dict.fromkeys([0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF])
+"""Which way a text runs, and spaces without width: they come along when a name is copied, and nobody sees them."""
 _LONGEST_SHOWN = 80
 LONGEST_NAME = 253
 """Characters of a domain name in DNS."""
@@ -44,7 +46,7 @@ def parse_domain(typed: str) -> str:
 
     Raises a validation error whose text is a sentence for the person.
     """
-    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.strip())
+    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
     bare = re.sub(r"^[a-z]+://", "", bare, flags=re.IGNORECASE).split("/")[0].strip().rstrip(".").lower()
     shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()  # half a character cannot be shown
     if not bare or len(bare) > LONGEST_NAME:
@@ -149,7 +151,7 @@ def parse_address(typed: str) -> str:
     """
     if is_plain_address(typed):
         return typed
-    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.strip())
+    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
     local, at, domain = bare.rpartition("@")
     local = local.replace("’", "'")  # as telephones write it
     shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()

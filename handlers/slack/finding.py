@@ -28,8 +28,15 @@ DEEPEST = 12
 
 _MARKED = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
 """A link or a mention. Without `<` inside: otherwise a long row of them takes the square of its length."""
-_BETWEEN = re.compile(r"[\s,;<>()\[\]{}|`*\"“”„«»]+")
+_BETWEEN = re.compile(
+    r"[\s,;<>()\[\]{}|`*\"“”„«»"
+    r"،؛؟۔।॥־、。〈-】〔-〟！（），：；？［］｛｝"  # as other scripts write them
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # which way a text runs: nobody sees these
+    r"•\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff\ufe0f]+"  # arrows and emoji
+)
 _AROUND = ".:!?'’‘…~_-–—/&=+#@"
+_GLUED = re.compile(r"(?<=\.)([A-Za-z]{2,})[^\x00-\x7f][^.]*$")
+"""A name with the next word at its end, as where no spaces are written: no domain ends in letters of two scripts."""
 _OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 _FILE = re.compile(
     "csv|css|docx?|eml|exe|gif|html?|jpe?g|js(on)?|log|md|od[st]|pdf|png|pptx?|py|sh|svg|toml|tsv|txt|xlsx?|xml|ya?ml",
@@ -121,7 +128,7 @@ def _said(marked: re.Match[str]) -> str:
 
 def _named(piece: str) -> tuple[Kind, str] | None:
     """What a piece of text names, if it is a domain or an address."""
-    scheme, there, bare = piece.rpartition("://")
+    scheme, there, bare = _GLUED.sub(r"\1", piece).rpartition("://")
     if not 3 < len(bare) <= LONGEST_FOUND:
         return None
     try:

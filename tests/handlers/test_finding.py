@@ -52,6 +52,10 @@ def addresses(text: str) -> tuple[str, ...]:
         ("https://user:secret@acme.com/x", ("acme.com",)),
         ("https://pad.md/abc", ("pad.md",)),
         ("acme.com's records, and ACME.CO’s", ("acme.com", "acme.co")),
+        ("\u200facme.com\u200f \u2068acme.co\u2069، ثم acme.ca؟ acme.biz؛acme.io acme.org।", None),
+        ("acme.com、acme.co。acme.caを買う（acme.biz）「acme.io」acme.org！", None),
+        ("🎉acme.com🎉 acme.co👍🏽 ✅acme.ca acme.biz→acme.io ☎️acme.org", None),
+        ("佐々木.jp x.brücher.com", ("xn--u6jy55gilq.jp", "x.xn--brcher-4ya.com")),
     ],
 )
 def test_domains_are_found_however_they_are_written(text: str, found: tuple[str, ...] | None) -> None:
@@ -78,6 +82,12 @@ def test_addresses_are_found_and_their_domains_are_not_found_once_more() -> None
 
     assert names_in_text(text) == Found(
         (), ("Ana@acme.com", "bo.b+x@acme.co", "o'hara@xn--bcher-kva.com", "z@acme.io"), 0
+    )
+
+
+def test_addresses_in_texts_of_other_scripts() -> None:
+    assert names_in_text("\u2067ana@acme.com\u2069، omar@acme.co、zed@acme.ioに👋bo@acme.ca") == Found(
+        (), ("ana@acme.com", "omar@acme.co", "zed@acme.io", "bo@acme.ca")
     )
 
 

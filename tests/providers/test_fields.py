@@ -27,6 +27,8 @@ from providers.fields import DomainName, is_plain_address, parse_address, parse_
         ("bu\u0308cher.com", "xn--bcher-kva.com"),
         ("例え.com", "xn--r8jz45g.com"),
         ("acme。com", "acme.com"),
+        ("\u202aacme.com\u202c", "acme.com"),
+        ("\u200f \u2068bücher.com\u2069", "xn--bcher-kva.com"),
         ("xn--bcher-kva.com", "xn--bcher-kva.com"),
         ("a--b.com", "a--b.com"),
         ("1.com", "1.com"),
@@ -144,6 +146,7 @@ def test_as_a_field_of_a_form() -> None:
         ("bounce+17=ana/acme.com@mail.acme.com", "bounce+17=ana/acme.com@mail.acme.com"),
         ("ana@Bücher.com", "ana@xn--bcher-kva.com"),
         ("<mailto:ana@acme.com|ana@acme.com>", "ana@acme.com"),
+        ("\u200fana@acme.com\u200f", "ana@acme.com"),
         ("a" * 64 + "@acme.com", "a" * 64 + "@acme.com"),
     ],
 )
