@@ -248,7 +248,7 @@ class Approvals:
 
     async def _refused(self, request: Request, by: str, what: str, roll: Roll, refused: NotAllowed) -> None:
         """The audit knows that somebody clicked who may not; and whether anybody may at all is looked at anew."""
-        await self._requests.refused_click(request.id, by, what, refused.sentence)
+        await self._requests.refused_click(request.id, by, what, refused.sentence, refused.who)
         ruling = self._requests.ruling_of(request)
         parts = ruling.parts(request.escalated)
         people = [people_in(part.named, roll.groups) for part in parts]
@@ -368,7 +368,7 @@ class Approvals:
         request = await self._requests.found(request_id)
         if request.requester != by:
             sentence = "Only {who}, who asked for this, can cancel it. Nothing was changed."
-            await self._requests.refused_click(request.id, by, "cancel", sentence)
+            await self._requests.refused_click(request.id, by, "cancel", sentence, request.requester)
             raise NotAllowed(sentence, request.requester)
         cancelled = await self._store.decisions.cancel(
             request_id,

@@ -214,10 +214,10 @@ class Requests:
                 "asked. Try again in a minute."
             ) from error
 
-    async def refused_click(self, request_id: str, by: str, what: str, why: str) -> None:
-        """Somebody clicked who may not: the audit knows."""
-        fact = Fact(by, "click_refused", {"wanted": what, "why": why})
-        await self._store.facts.note(request_id, fact, self._clock.now())
+    async def refused_click(self, request_id: str, by: str, what: str, why: str, who: str = "") -> None:
+        """Somebody clicked who may not, or too late: the audit knows. `who` is the person where `why` says `{who}`."""
+        told = {"wanted": what, "why": why.replace("{who}", who)} | ({"who": who} if who else {})
+        await self._store.facts.note(request_id, Fact(by, "click_refused", told), self._clock.now())
 
     async def too_late(self, request_id: str) -> Sorry:
         """What to tell somebody whose click comes after the request has moved on."""

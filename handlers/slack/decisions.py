@@ -127,8 +127,7 @@ class Decisions:
         by = str((body.get("user") or {}).get("id") or "")
         with contextlib.suppress(Sorry):  # what is no request has no audit
             request = await self._front.requests.found(request_id)
-            why = sorry.sentence.replace("{who}", sorry.who)
-            await self._front.requests.refused_click(request.id, by, what, why)
+            await self._front.requests.refused_click(request.id, by, what, sorry.sentence, sorry.who)
 
     async def _on_input(self, ack: AsyncAck, body: Body, block_id: str) -> None:
         """An input tells of its change: only the account's changes the form; the others are read when it is sent."""

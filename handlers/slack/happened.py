@@ -47,11 +47,20 @@ def _denied(by: str, detail: Json) -> str:
 
 
 def _refused(by: str, detail: Json) -> str:
-    wanted = _WANTED.get(str(detail.get("wanted")), str(detail.get("wanted")))
-    return f":lock: {_by(by)} wanted to {escape(wanted)} and may not: {_said(detail.get('why'))}"
+    wanted = _WANTED.get(str(detail.get("wanted")), "change it")
+    why, who = _said(detail.get("why")), str(detail.get("who") or "")
+    return f":lock: {_by(by)} wanted to {wanted}, and it was not taken: {why.replace(who, person(who)) if who else why}"
 
 
-_WANTED = {"approve": "say yes", "deny": "say no", "ask": "ask a question", "break_glass": "run it without approval"}
+_WANTED = {
+    **{"approve": "say yes", "choose": "say yes to a part of it", "items": "say yes to a part of it", "deny": "say no"},
+    **{"decide": "decide it", "ask": "ask a question", "question": "ask a question"},
+    **{"break_glass": "run it without approval", "run_now": "run it without approval"},
+    **{"stop": "stop it", "cancel": "cancel it", "settle": "say what became of it"},
+    **{"settle_happened": "say that it happened", "settle_did_not": "say that it did not happen"},
+    **{"settle_again": "have it sent again", "settle_wait": "have it watched on"},
+}
+"""Clicks and forms by the names that they have in the audit."""
 
 
 def _question(by: str, detail: Json) -> str:

@@ -320,11 +320,32 @@ class TestHistory:
         assert told.index(second.id) < told.index(first.id), "the newest first"
         assert "*2 requests about https://ACME.com/*" in told
         newest, oldest = told[: told.index(first.id)], told[told.index(first.id) :]
-        assert "<@U0FINN> wanted to say yes and may not" in oldest
+        assert "<@U0FINN> wanted to say yes, and it was not taken" in oldest
         assert "<@U0OMAR> said no: Too &lt;!channel&gt; dear" in oldest
         assert "asked: $29.25, with `mailin-main`" in newest
         assert newest.index("asked:") < newest.index("said yes") < newest.index("Sent to the provider")
         assert ":tada:" in newest
+
+    async def test_clicks_in_vain_are_told_with_names(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        card, parent = story.card, story.parent
+        await house.finn.clicks(parent, "cancel")
+        await house.omar.clicks(card, "approve")
+        await house.runs_for(minutes=5)
+        await house.omar.clicks(card, "deny")
+        value = {"value": f"{story.id}:0.0", "action_ts": "1.0", "type": "button"}
+        await house.sends(
+            house.omar, "block_actions", response_url="", actions=[{"action_id": "settle_again", **value}]
+        )
+
+        told = await typed(house, house.ana, f"/postroom history {story.id}")
+
+        for words in (
+            "<@U0FINN> wanted to cancel it, and it was not taken: Only <@U0ANA>, who asked for this, can cancel it.",
+            "<@U0OMAR> wanted to say no, and it was not taken: <@U0OMAR> has already approved this.",
+            "<@U0OMAR> wanted to have it sent again, and it was not taken: This has been settled meanwhile",
+        ):
+            assert words in told
 
     async def test_a_request_and_a_thing_of_which_nothing_is_known(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")

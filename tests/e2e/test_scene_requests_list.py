@@ -386,7 +386,7 @@ class TestTheStory:
             "`acme.com` — live", "> Spring campaign", ":tada: *Done.*", f"`{story.id}`",
             f"archives/C0OUTREACH/p{story.ts.replace('.', '')}|Open the thread>",
             "• The rule “domains” is about this.", "*Who decided it*\n• <@U0OMAR> said yes",
-            ":raised_hand: <@U0ANA> asked: $12.50", ":lock: <@U0ANA> wanted to say yes and may not",
+            ":raised_hand: <@U0ANA> asked: $12.50", ":lock: <@U0ANA> wanted to say yes, and it was not taken",
             ":white_check_mark: <@U0OMAR> said yes", ":outbox_tray: Sent to the provider", ":package:", ":tada:",
         ):  # fmt: skip
             assert words in told, words
