@@ -45,9 +45,21 @@ PATIENCE = 45.0
 """Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
-NO_WAY_IN = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+_NOT_ALLOWED = "restricted_action"
+"""How Slack's words begin for a channel whose settings let only some people post, or keep threads out of it."""
+_WHERE_NOT_ALLOWED = ("", "_read_only_channel", "_thread_only_channel", "_non_threadable_channel", "_thread_locked")
+NO_WAY_IN = frozenset(
+    {"not_in_channel", "channel_not_found", "is_archived", *(f"{_NOT_ALLOWED}{where}" for where in _WHERE_NOT_ALLOWED)}
+)
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
 MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"})
+
+
+def way_in(error: str) -> str:
+    """What opens a channel that is closed to us by one of `NO_WAY_IN`."""
+    if error.startswith(_NOT_ALLOWED):
+        return "Let Postroom post in that channel: its settings say who may."
+    return "Type /invite @postroom in that channel."
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from handlers.questions import Spent
 from handlers.requests import POSTROOM, Asker, Sorry
 from handlers.slack import entered, windows
 from handlers.slack.channels import why_not
-from handlers.slack.delivery import MAYBE_DONE, METADATA, NO_WAY_IN, TOO_RICH, find_posted
+from handlers.slack.delivery import MAYBE_DONE, METADATA, NO_WAY_IN, TOO_RICH, find_posted, way_in
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import Messages, total
 from handlers.slack.words import (
@@ -106,8 +106,8 @@ _OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom d
 _NONE_TOLD = "The accounts that answered tell of nothing of the kind any more."
 _FOR_GUESTS = "As you are a guest, it leaves out the budgets and what the providers say about the accounts."
 _NO_WAY_IN = (
-    "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). Type /invite "
-    "@postroom in that channel. It is tried again for six hours, and on each of its days; what it would have told is "
+    "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). {} "
+    "It is tried again for six hours, and on each of its days; what it would have told is "
     "in the next. If nobody wants it any more, turn it off with /postroom digest setup."
 )
 _ARCHIVED = (
@@ -417,7 +417,9 @@ class DigestPost:
             await self._tell(setup, _ARCHIVED.format(place(claim.channel)))
             await self._missed(claim, word)
             return
-        is_told = claim.is_closed or await self._tell(setup, _NO_WAY_IN.format(place(claim.channel), word))
+        is_told = claim.is_closed or await self._tell(
+            setup, _NO_WAY_IN.format(place(claim.channel), word, way_in(word))
+        )
         if self._digests.is_too_late(claim, setup):
             await self._missed(claim, CLOSED if is_told else word)
         else:

@@ -785,7 +785,7 @@ def _heard_late(request: Request, body: Json, approvals: str) -> Sequence[str]:
 def _card_not_posted(request: Request, body: Json, approvals: str) -> str:
     return (
         f":warning: The card could not be posted in {place(approvals)} ({code(str(body.get('error')))}), so nobody can "
-        "approve this yet. Invite Postroom to that channel; it keeps trying by itself."
+        "approve this yet. Invite Postroom to that channel, or let it post there; it keeps trying by itself."
     )
 
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot.sandbox import payloads
 from bot.sandbox.delivery import Ack
@@ -638,7 +640,7 @@ class TestPlacesAndMessages:
 
         assert story.thread[-1] == (
             ":warning: The card could not be posted in <#C0APPROVALS> (`not_in_channel`), so nobody can approve this "
-            "yet. Invite Postroom to that channel; it keeps trying by itself."
+            "yet. Invite Postroom to that channel, or let it post there; it keeps trying by itself."
         )
         await house.runs_for(minutes=10)
         assert len(story.thread) == 2
@@ -650,6 +652,26 @@ class TestPlacesAndMessages:
         await house.runs_for(minutes=5)
         assert house.bought == ["acme.com"]
         assert len(house.slack.messages("C0APPROVALS")) == 1
+
+    @pytest.mark.parametrize("which", ["read_only_channel", "thread_only_channel"])
+    async def test_where_only_some_may_post_the_story_is_told_in_person(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, which: str
+    ) -> None:
+        post = house.inside.client.chat_postMessage
+
+        async def limited(**arguments: Any) -> Any:
+            if arguments["channel"] == "C0OUTREACH":
+                answer = SimpleNamespace(data={"error": f"restricted_action_{which}"}, status_code=200, headers={})
+                raise SlackApiError("refused", answer)
+            return await post(**arguments)
+
+        monkeypatch.setattr(house.inside.client, "chat_postMessage", limited)
+        story = await house.approved(house.ana, "acme.com")
+        await house.runs_for(minutes=5)
+
+        assert story.channel == house.slack.dm("ana").id
+        assert "approved this" in "\n".join(story.thread)
+        assert "*Done.* acme.com is live." in reading(story.parent.blocks)
 
     async def test_the_thread_hears_of_it_also_when_slack_was_away_first(self, house: House) -> None:
         house.slack.remove("#approvals", BOT_USER_ID)

@@ -409,6 +409,17 @@ class TestWhen:
         await beat(house)
         assert len(digests(house)) == 1
 
+    async def test_it_is_said_what_opens_a_channel_where_only_some_may_post(self, house: House) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        await house.passes(hours=1)
+        house.slack.faults.add("chat.postMessage", SlackFault.error("restricted_action_read_only_channel"))
+        await beat(house)
+        assert "(restricted_action_read_only_channel). Let Postroom post in that channel" in told(house)[-1]
+        assert "/invite" not in told(house)[-1]
+        house.clock.advance(minutes=1)
+        await beat(house)
+        assert len(digests(house)) == 1
+
     async def test_whoever_set_it_up_is_told_once_however_long_it_lasts(self, house: House) -> None:
         await sets_up(house, house.ana, more=["when_empty"])
         house.slack.remove("outreach", BOT_USER_ID)
