@@ -143,10 +143,7 @@ class DigestBooks:
                     int(setup.when_empty), setup.set_by, as_text(setup.set_at),
                 ],
             )  # fmt: skip
-            db.execute(
-                "UPDATE digests_sent SET state = 'missed', note = 'set up anew' WHERE channel = ? AND state = 'owed'",
-                [setup.channel],
-            )
+            _no_longer_owed(db, setup.channel, "set up anew")
             audit.append(db.conn, "", fact, setup.set_at)
 
         await self._database.write(change)
@@ -157,6 +154,7 @@ class DigestBooks:
         def change(db: Database) -> bool:
             was_on = db.execute("DELETE FROM digests WHERE channel = ?", [channel]).rowcount > 0
             if was_on:
+                _no_longer_owed(db, channel, "turned off")
                 audit.append(db.conn, "", fact, now)
             return was_on
 
@@ -202,15 +200,22 @@ class DigestBooks:
 
         return await self._database.write(change)
 
-    async def begin(self, claim: Claim, composed_at: datetime) -> None:
-        """It is posted now: from here on nobody posts it without having looked for it."""
+    async def begin(self, claim: Claim, composed_at: datetime) -> bool:
+        """It is posted now: from here on nobody posts it without having looked for it.
 
-        def change(db: Database) -> None:
-            db.execute(
-                "UPDATE digests_sent SET begun = 1, composed_at = ? WHERE id = ?", [as_text(composed_at), claim.id]
+        False where the channel no longer wants it so: it was turned off, or set up anew, while it was composed.
+        """
+
+        def change(db: Database) -> bool:
+            return (
+                db.execute(
+                    "UPDATE digests_sent SET begun = 1, composed_at = ? WHERE id = ? AND state = 'owed'",
+                    [as_text(composed_at), claim.id],
+                ).rowcount
+                > 0
             )
 
-        await self._database.write(change)
+        return await self._database.write(change)
 
     async def settle(
         self, claim: Claim, day: Day, *, ts: str = "", note: str = "", composed_at: datetime | None = None
@@ -327,6 +332,12 @@ def _listed(db: Database, those: str, order: str, parameters: Collection[str], m
         return Listing(count, ())
     rows = db.execute(f"SELECT * FROM {those} ORDER BY {order} LIMIT ?", [*parameters, most])  # noqa: S608 (ours)
     return Listing(count, tuple(as_request(row) for row in rows))
+
+
+def _no_longer_owed(db: Database, channel: str, why: str) -> None:
+    db.execute(
+        "UPDATE digests_sent SET state = 'missed', note = ? WHERE channel = ? AND state = 'owed'", [why, channel]
+    )
 
 
 def _last(db: Database, channel: str) -> datetime | None:

@@ -358,7 +358,8 @@ class DigestPost:
                 await self._digests.books.settle(claim, Day.EMPTY, composed_at=digest.until)
                 return
             drawn = draw(digest, self._messages)
-            await self._digests.books.begin(claim, digest.until)
+            if not await self._digests.books.begin(claim, digest.until):
+                return
             posting = True
             async with asyncio.timeout(PATIENCE):
                 ts = await self._post(claim, drawn)

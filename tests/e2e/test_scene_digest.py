@@ -548,6 +548,32 @@ class TestManyAtOnce:
             assert posted(house, *self.CHANNELS) == 3
             assert smailor.calls["domains"] == 1
 
+    @pytest.mark.parametrize("more", ["off", "when_empty"])
+    async def test_what_is_turned_off_or_set_up_anew_meanwhile_is_not_posted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+    ) -> None:
+        async with house_of(tmp_path, accounts=("smailor-main",)) as house:
+            asked, answers = asyncio.Event(), asyncio.Event()
+
+            async def slow(client: Any) -> Any:
+                asked.set()
+                await answers.wait()
+                return ()
+
+            monkeypatch.setitem(house.inside.digest._digests._notices, "smailor", slow)
+            await sets_up(house, house.ana, more=["when_empty"])
+            await house.passes(hours=1)
+            sending = asyncio.create_task(house.inside.digest.send())
+            await asked.wait()
+            await sets_up(house, house.ana, at="08:00", more=[more])
+            answers.set()
+            await sending
+            await beat(house)
+            assert digests(house) == []
+            house.clock.advance(days=1)
+            await beat(house)
+            assert len(digests(house)) == (more == "when_empty")
+
     async def test_only_so_many_are_sent_at_a_time_and_all_of_them_once(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
