@@ -87,11 +87,17 @@ class Digest:
     sections: Collection[str] = tuple(Section)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to say. What a month has used up, and a renewal in some weeks, is no news."""
+    def is_quiet(self) -> bool:
+        """Whether there is no news. What a month has used up, and a renewal in some weeks, is none."""
         listings = (self.waiting, self.stuck, *self.ended.values())
         noticed = any(found for about, found in self.notices.items() if about is not Section.RENEWALS)
         return not (any(one.count for one in listings) or noticed or self.renewal_is_news)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to say. An account that could not be asked is said: silence would mean all is well,
+        also where it never can be."""
+        return self.is_quiet and not self.silent
 
 
 OF_REQUESTS = frozenset({Section.DECISIONS, Section.STUCK, Section.ENDED, Section.RENEWALS})

@@ -144,7 +144,7 @@ def draw(digest: Digest, messages: Messages) -> Drawn:
     first += _ended(digest, messages)
     chart, money_lines = _money(digest.spent)
     last = [*money_lines, *_noticed(digest), *_silent(digest)]
-    if digest.is_empty:
+    if digest.is_quiet:
         first += _nothing(digest)
     last.append(small(f"{code('/postroom digest setup')} changes when this comes and what it tells."))
     above, below = built(first), built(last)

@@ -336,6 +336,19 @@ class TestWhen:
         await beat(house)
         assert len(digests(house)) == 1  # what was told is not told again
 
+    async def test_silence_does_not_mean_that_all_is_well_where_nobody_could_ask(self, tmp_path: Path) -> None:
+        async with house_of(tmp_path, accounts=ACCOUNTS) as house:
+            await sets_up(house, house.ana, sections=["reputation"])
+            await house.passes(hours=1)
+            await beat(house)
+            assert digests(house) == []
+            house.sandboxes["smailor"].faults.add("domains", SmailorFault.answers(503), times=50)
+            await house.passes(hours=24)
+            await beat(house)
+            [digest] = digests(house)
+            assert "`smailor-main` could not be asked what to look after" in reading(digest.blocks)
+            assert days(house)[-1] == ("C0OUTREACH", "2026-03-03", "sent")
+
     async def test_after_a_long_stop_there_is_one_or_none(self, house: House) -> None:
         await sets_up(house, house.ana, more=["when_empty"])
         await house.stops()
