@@ -131,6 +131,22 @@ class TestAsking:
         await house.runs_for(minutes=5)
         assert "*Done.*" in reading(story.parent.blocks)
 
+    async def test_a_listing_that_cannot_be_read_keeps_back_nothing_that_another_tells(self, house: House) -> None:
+        """Transfers of one account are asked about together, and Mailin lists those for Google apart."""
+        stories: list[Story] = []
+        for name, hosting in (("acme.com", "smtp"), ("other.com", "google")):
+            form = await house.form(house.ana, f"/domain transfer {name}")
+            await house.ana.fills(form, hosting=hosting)
+            await house.ana.submits(form)
+            stories.append(await house.story_of(house.ana))
+        house.mailin.faults.add("google_domains", Fault.answers(403), times=1000)
+        await house.runs_for(hours=1)
+
+        assert [await one.state() for one in stories] == [RequestState.SUCCEEDED, RequestState.WORKING]
+        house.mailin.faults.clear()
+        await house.runs_for(minutes=10)
+        assert await stories[1].state() is RequestState.SUCCEEDED
+
     async def test_a_listing_that_lags_behind_is_waited_for(self, house: House) -> None:
         house.mailin.listing_lag_seconds = 110
         house.mailin.job_seconds = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -28,7 +28,7 @@ from providers.action import (
     from_words,
     line_items,
 )
-from providers.errors import NotFound, Rejected
+from providers.errors import NotFound, ProviderError, Rejected
 from providers.fields import DomainName, EmailAddress, Kind, parse_domains, problem
 from providers.files import from_file
 from providers.listing import PAGE, ListingByName, counted, listed
@@ -548,12 +548,17 @@ class TransferDomain(
     @classmethod
     async def poll_many(
         cls, client: MailinClient, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome | ProviderError]:
         names: dict[Listing, list[str]] = {}
         for action, _ in waiting:
             names.setdefault(action.hosting, []).append(action.domain)
-        found = {hosting: await client.find_domains(wanted, hosting) for hosting, wanted in names.items()}
-        return [action._settled(found[action.hosting].get(action.domain), _servers(ref)) for action, ref in waiting]
+        found = {hosting: await _found_in(client, wanted, hosting) for hosting, wanted in names.items()}
+        return [
+            there
+            if isinstance(there := found[action.hosting], ProviderError)
+            else action._settled(there.get(action.domain), _servers(ref))
+            for action, ref in waiting
+        ]
 
     async def reconcile(self, client: MailinClient, key: str) -> Outcome:
         """It was not in the account when it was asked for, so its presence proves that the transfer has begun."""
@@ -636,12 +641,19 @@ class AddSubdomain(
     @classmethod
     async def poll_many(
         cls, client: MailinClient, waiting: Sequence[tuple[Self, Mapping[str, JsonValue]]]
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome | ProviderError]:
         names = [action.subdomain for action, _ in waiting]
         found = await client.find_domains(names)
-        if missing := [name for name in names if name not in found]:
-            found |= await client.find_domains(missing, "google")
-        return [action._settled(found.get(action.subdomain), ref) for action, ref in waiting]
+        missing = [name for name in names if name not in found]
+        others = await _found_in(client, missing, "google") if missing else {}
+        if isinstance(others, ProviderError):
+            there: dict[str, Domain | ProviderError] = {**found, **dict.fromkeys(missing, others)}
+        else:
+            there = {**found, **others}
+        return [
+            seen if isinstance(seen := there.get(action.subdomain), ProviderError) else action._settled(seen, ref)
+            for action, ref in waiting
+        ]
 
     def _settled(self, found: Domain | None, ref: Mapping[str, JsonValue]) -> Outcome:
         if found is not None and found.status is DomainStatus.ACTIVE:
@@ -826,6 +838,16 @@ class DomainNameServers(
             summary=f"Set these nameservers where {self.domain} is registered, unless it was bought with the order.",
             items=tuple(Item(name=server) for server in told.name_servers),
         )
+
+
+async def _found_in(
+    client: MailinClient, names: Collection[str], hosting: Listing
+) -> Mapping[str, Domain] | ProviderError:
+    """Those of these domains that one listing has. Why it cannot be read is a value: what another tells counts."""
+    try:
+        return await client.find_domains(names, hosting)
+    except ProviderError as error:
+        return error
 
 
 def _priced(names: Sequence[str], prices: PriceList) -> Quote:

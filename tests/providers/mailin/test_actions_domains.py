@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from providers.accounts import PriceList
 from providers.action import Action, Done, Effect, ItemState, Pending, Refused, Unknown
-from providers.errors import AlreadyExists, NotFound, OutcomeUnknown
+from providers.errors import AlreadyExists, NotFound, OutcomeUnknown, ProviderError
 from providers.mailin.actions.common import KEEP_WATCHING, may_send
 from providers.mailin.actions.domains import (
     ACTIONS,
@@ -196,6 +196,16 @@ class TestSubdomain:
 
         clock.advance(60)
         assert isinstance(await SUBDOMAIN.poll(mailin, taken.ref), Done)
+
+    async def test_asked_together_what_google_does_not_tell_keeps_back_nothing(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        sandbox.own("acme.com", "mail.acme.com")
+        sandbox.faults.add("google_domains", Fault.answers(403), times=10)
+        missing = AddSubdomain(subdomain="www.acme.com")
+        here, not_told = await AddSubdomain.poll_many(mailin, [(SUBDOMAIN, {}), (missing, {})])
+        assert isinstance(here, Done)
+        assert isinstance(not_told, ProviderError)
 
     @pytest.mark.parametrize(("work", "kind"), [(Work.ALL, Done), (Work.NOTHING, Unknown)])
     async def test_unclear(self, mailin: MailinClient, sandbox: MailinSandbox, work: Work, kind: type[Any]) -> None:
