@@ -35,16 +35,21 @@ def _cli() -> typer.Typer:
     return cli
 
 
-def _common(
-    version_wanted: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    if version_wanted:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version  # noqa: PLC0415 (a start has no use for it)
 
         typer.echo(f"postroom {version('postroom')}")
         raise typer.Exit
+
+
+def _common(
+    version: Annotated[
+        # In a callback of its own: what stands here runs only when a command is named as well.
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def _run() -> None:
