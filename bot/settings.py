@@ -309,6 +309,11 @@ _TABLES = ("slack", "accounts", "jobs", "prices", "approvals", "budgets", "chann
 _AMOUNTS = frozenset({"over", "under", "auto_below", "amount"})
 """Keys of rules and budgets whose values stay exact."""
 
+_TEXT = "utf-8-sig"
+"""UTF-8, also with the mark that Windows puts before it."""
+_NO_HOME = "cannot be found: whose home ~ means is not known here. Write the whole path"
+_NO_PATH = "cannot be read: there is no such path"
+
 _TOKENS = {
     "bot_token": "SLACK_BOT_TOKEN",
     "app_token": "SLACK_APP_TOKEN",
@@ -337,7 +342,7 @@ class _Reading:
     def document(self) -> dict[str, Any] | None:
         """The whole file, prices exact (Decimal, never float); None when it cannot be read."""
         try:
-            return tomllib.loads(self.path.read_text(encoding="utf-8"), parse_float=Decimal)
+            return tomllib.loads(self.path.read_text(encoding=_TEXT), parse_float=Decimal)
         except FileNotFoundError:
             problem = "there is no such file. Copy postroom.example.toml to it, or say in POSTROOM_CONFIG where it is."
         except UnicodeDecodeError:
@@ -346,6 +351,8 @@ class _Reading:
             problem = f"cannot be read: {_reason(error)}."
         except tomllib.TOMLDecodeError as error:
             problem = f"is not valid TOML: {_lower(str(error))}."
+        except (ValueError, RecursionError):  # of Python's own bounds
+            problem = "cannot be read: a number in it is far too long, or something is nested far too deep."
         self.problems.append(f"{self.path}: {problem}")
         return None
 
@@ -535,13 +542,18 @@ class _Reading:
         return None
 
     def _file(self, place: str, key: str) -> str | None:
-        path = self.path.parent / Path(place).expanduser()
+        path = self.path.parent / place
         try:
-            secret = path.read_text(encoding="utf-8").strip("\r\n")
+            path = self.path.parent / Path(place).expanduser()
+            secret = path.read_text(encoding=_TEXT).strip("\r\n")
+        except RuntimeError:
+            problem = _NO_HOME
         except UnicodeDecodeError:
             problem = "is not text in UTF-8"
         except OSError as error:
             problem = f"cannot be read: {_reason(error)}"
+        except ValueError:
+            problem = _NO_PATH
         else:
             if secret:
                 self._seen_secrets.add(secret)
@@ -629,7 +641,9 @@ class _Reading:
             if needed:
                 self.problems.append(f"{name}: the environment variable is not set. {found}")
             return None
-        if needed and prefix and not value.startswith(prefix):
+        if needed and not (value.isascii() and value.isprintable() and " " not in value):
+            self.problems.append(f"{name}: must be one word of plain characters, without a line break. {found}")
+        elif needed and prefix and not value.startswith(prefix):
             self.problems.append(f"{name}: must begin with {prefix}, this is something else. {found}")
         if needed and not prefix and value.startswith(("xox", "xapp-")):
             self.problems.append(f"{name}: is a token, not the signing secret. {found}")
@@ -663,9 +677,16 @@ class _Reading:
         location = unquote(rest.removeprefix("/")) if scheme else rest
         if problem is None and location in ("", ":memory:"):
             problem = "must be a file: what is kept there has to outlive the process."
+        elif problem is None and "\0" in location:
+            problem = f"{_NO_PATH}."
+        path = Path(location)
+        try:
+            path = path.expanduser()
+        except RuntimeError:
+            problem = problem or f"{_NO_HOME}."
         if problem:
             self.problems.append(f"POSTROOM_DATABASE: {problem}")
-        return Path(location).expanduser()
+        return path
 
     def port(self) -> int:
         """`POSTROOM_PORT`; 0 lets the system choose."""

@@ -447,6 +447,20 @@ def test_a_mistake_in_the_file_gives_its_sentence(tmp_path: Path, old: str, new:
             "sqlite://post.db",
             "POSTROOM_DATABASE: an SQLite address has three slashes before a path: sqlite:///postroom.db.",
         ),
+        (
+            "POSTROOM_DATABASE",
+            "~nobody-here/postroom.db",
+            "POSTROOM_DATABASE: cannot be found: whose home ~ means is not known here. Write the whole path.",
+        ),
+        ("POSTROOM_DATABASE", "sqlite:///a%00b", "POSTROOM_DATABASE: cannot be read: there is no such path."),
+        *(
+            (
+                "SLACK_BOT_TOKEN",
+                token,
+                f"SLACK_BOT_TOKEN: must be one word of plain characters, without a line break. {BOT_TOKEN_CURE}",
+            )
+            for token in ("xoxb-hunter2\nxapp-hunter2", "xoxb-hunter2 hunter2", "xoxb-…")
+        ),
         ("POSTROOM_PORT", "http", "POSTROOM_PORT: must be a whole number from 0 to 65535."),
         ("POSTROOM_PORT", "65536", "POSTROOM_PORT: must be a whole number from 0 to 65535."),
     ],
@@ -483,6 +497,36 @@ def test_the_file_of_a_secret_is_missing_or_empty(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == [f"accounts.main.password: the file {path} is empty."]
     path.write_bytes(b"\xff\xfe")
     assert problems(tmp_path, text) == [f"accounts.main.password: the file {path} is not text in UTF-8."]
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("~nobody-here/password", "cannot be found: whose home ~ means is not known here. Write the whole path."),
+        (r"pass\u0000word", "cannot be read: there is no such path."),
+    ],
+)
+def test_the_file_of_a_secret_is_at_no_place(tmp_path: Path, place: str, sentence: str) -> None:
+    [told] = problems(tmp_path, GOOD.replace("env:PARCEL_PASSWORD", f"file:{place}"))
+
+    assert told.startswith("accounts.main.password: the file ")
+    assert told.endswith(sentence)
+
+
+def test_files_may_begin_with_the_mark_that_windows_puts_there(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xef\xbb\xbfhunter3\r\n")
+
+    read = load(tmp_path, "\ufeff" + GOOD.replace("env:PARCEL_PASSWORD", "file:password"))
+
+    assert "hunter3" in [secret.get_secret_value() for secret in read.secrets()]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000 + "]" * 3000])
+def test_what_python_cannot_read_is_a_sentence(tmp_path: Path, value: str) -> None:
+    assert problems(tmp_path, f"{GOOD}\nmore = {value}") == [
+        f"{tmp_path / 'postroom.toml'}: cannot be read: a number in it is far too long, or something is nested far too "
+        "deep.",
+    ]
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
