@@ -160,8 +160,12 @@ class Front:
         """By the response_url, else in the channel, else in person; False where Slack takes none of them."""
         user = body.get("user_id") or (body.get("user") or {}).get("id") or ""
         channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or ""
-        if body.get("response_url") and await self._responded(body, text, blocks, replace=False):
-            return True
+        try:
+            if body.get("response_url") and await self._responded(body, text, blocks, replace=False):
+                return True
+        except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            # Another host than the rest of Slack: one can be away, or behind a firewall, without the other.
+            log.info("response_url_failed", why=slack_error(error))
         if channel and user:
             try:
                 await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
