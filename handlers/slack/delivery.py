@@ -38,8 +38,8 @@ TOO_FAR = timedelta(minutes=10)
 LOOK_BACK = timedelta(minutes=10)
 """How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
 LOOK_PAGES = 20
-COPY_TRIES = 3
-"""How often a card in person is tried that Slack does not take: the person has left, or is a bot."""
+TRIES_IN_PERSON = 3
+"""How often is tried to tell somebody in person what Slack does not take: they have left, or are a bot."""
 LEASE = timedelta(seconds=60)
 PATIENCE = 45.0
 """Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
@@ -51,6 +51,7 @@ _WHERE_NOT_ALLOWED = ("", "_read_only_channel", "_thread_only_channel", "_non_th
 NO_WAY_IN = frozenset(
     {"not_in_channel", "channel_not_found", "is_archived", *(f"{_NOT_ALLOWED}{where}" for where in _WHERE_NOT_ALLOWED)}
 )
+_NOBODY_THERE = NO_WAY_IN | {"user_not_found", "user_disabled", "cannot_dm_bot"}
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
 MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"})
 
@@ -232,21 +233,23 @@ class Delivery:
             await self._store.outbox.move_thread(message.request_id, owed.request.requester, self._clock.now())
         else:
             maybe = word in MAYBE_DONE or error.response.status_code >= 500
-            if message.kind is MessageKind.CARD and is_person(message.channel) and not maybe:
-                await self._copy_refused(owed, error)
+            is_needless = message.kind is MessageKind.CARD or word in _NOBODY_THERE
+            if is_person(message.channel) and is_needless and not maybe:
+                await self._refused_in_person(owed, error)
                 return
             if message.kind is MessageKind.CARD and not message.ts and not maybe:
                 await self._tell_thread(owed, word)
             await self._later(owed, error, maybe_posted=owed.begun_before or maybe)
 
-    async def _copy_refused(self, owed: Owed, error: SlackApiError) -> None:
-        """Somebody's own copy of a card is a kindness: the card itself is in the channel, so it may be missing."""
+    async def _refused_in_person(self, owed: Owed, error: SlackApiError) -> None:
+        """Somebody's own copy of a card is a kindness: the card itself is in the channel, so it may be missing. A story
+        that nobody is left to read is begun again with the next thing that happens."""
         message = owed.message
-        if message.attempts < COPY_TRIES:
+        if message.attempts < TRIES_IN_PERSON:
             await self._later(owed, error, maybe_posted=owed.begun_before)
             return
         log.warning(
-            "copy_given_up", message_id=message.id, request_id=message.request_id, user=message.channel,
+            "person_not_reached", message_id=message.id, request_id=message.request_id, user=message.channel,
             error=slack_error(error),
         )  # fmt: skip
         await self._store.outbox.sent(message, ts=message.ts, posted_in=message.posted_in)

@@ -783,9 +783,18 @@ def _heard_late(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 
 def _card_not_posted(request: Request, body: Json, approvals: str) -> str:
+    error = str(body.get("error"))
+    if error == "is_archived":
+        cure = "Unarchive that channel, or ask whoever runs Postroom for another one"
+    elif error.startswith("restricted_action"):
+        cure = "That channel has to let Postroom write: whoever manages it can say so in its settings"
+    elif error in ("not_in_channel", "channel_not_found"):
+        cure = "Invite Postroom to that channel"
+    else:
+        cure = "Tell whoever runs Postroom"
     return (
-        f":warning: The card could not be posted in {place(approvals)} ({code(str(body.get('error')))}), so nobody can "
-        "approve this yet. Invite Postroom to that channel, or let it post there; it keeps trying by itself."
+        f":warning: The card could not be posted in {place(approvals)} ({code(error)}), so nobody can approve this "
+        f"yet. {cure}; it keeps trying by itself."
     )
 
 

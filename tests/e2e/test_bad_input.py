@@ -15,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.sandbox import payloads
 from bot.sandbox.delivery import Ack
+from bot.sandbox.faults import RESPONSE_URL
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import BOT_USER_ID, User
 from bot.settings import JobSettings
@@ -673,6 +674,53 @@ class TestPlacesAndMessages:
         assert "approved this" in "\n".join(story.thread)
         assert "*Done.* acme.com is live." in reading(story.parent.blocks)
 
+    @pytest.mark.parametrize(
+        ("error", "cure"),
+        [
+            ("is_archived", "Unarchive that channel, or ask whoever runs Postroom for another one;"),
+            ("restricted_action_read_only_channel", "That channel has to let Postroom write:"),
+            ("ekm_access_denied", "Tell whoever runs Postroom;"),
+        ],
+    )
+    async def test_a_card_that_an_invitation_would_not_help(self, house: House, error: str, cure: str) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        house.slack.delete(story.card)
+        house.slack.faults.add("chat.postMessage", SlackFault.error(error))
+        await house.inside.store.outbox.show_anew(story.id, house.clock.now())
+        await house.tick()
+
+        assert f"(`{error}`), so nobody can approve this yet. {cure}" in story.thread[-1]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "restricted_action_non_threadable_channel",
+        ],
+    )
+    async def test_asked_in_a_channel_where_apps_may_not_write(self, house: House, error: str) -> None:
+        review = await house.review(house.ana, "acme.com")
+        house.slack.faults.add("chat.postMessage", SlackFault.error(error), times=2)  # the story and the card
+        await house.ana.submits(review)
+        await house.tick()
+
+        [told] = house.ana.messages("dm")
+        assert told.reads("Buy acme.com")
+        assert not house.slack.messages("C0OUTREACH")
+
+    async def test_a_story_in_person_that_nobody_is_left_to_read(self, house: House) -> None:
+        house.slack.remove("#outreach", BOT_USER_ID)
+        story = await house.asks(house.ana, "acme.com")
+        house.slack.faults.add("chat.postMessage", SlackFault.error("channel_not_found"), times=None)
+
+        await house.omar.clicks(story.card, "approve")
+        await house.runs_for(minutes=30)
+
+        assert house.bought == ["acme.com"]
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
     async def test_the_thread_hears_of_it_also_when_slack_was_away_first(self, house: House) -> None:
         house.slack.remove("#approvals", BOT_USER_ID)
         house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=2)
@@ -720,6 +768,22 @@ class TestPlacesAndMessages:
         await house.tick()
 
         assert house.ana.messages("dm") == []
+
+    @pytest.mark.parametrize(
+        "fault", [SlackFault.cut_before(), SlackFault.server_error(), SlackFault.error("used_url")]
+    )
+    async def test_a_click_is_answered_where_its_response_url_is_out_of_reach(
+        self, house: House, fault: SlackFault
+    ) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        house.slack.invite("#approvals", "ana")
+        house.slack.faults.add(RESPONSE_URL, fault)
+
+        await house.ana.clicks(story.card, "approve")
+        await house.tick()
+
+        [told] = house.privately(house.ana, "#approvals")
+        assert told.startswith("This is your own request, so somebody else has to decide it.")
 
     async def test_somebody_deletes_the_card(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")
