@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import slackblocks as sb
@@ -37,6 +37,18 @@ TOO_LONG = (
 _READING = "Reading what you sent …"
 
 
+MOST_DRAWN = 500
+"""Forms of which is remembered how they were drawn last."""
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """A form that was drawn anew: the hash that it has since then. Whoever holds the lock is at it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    hash: str = ""
+
+
 class Asking:
     """What happens between the form and the request."""
 
@@ -44,6 +56,7 @@ class Asking:
         self._front = front
         self._answers = answers
         self._files = Files(front.client)
+        self._drawn: dict[str, _Drawn] = {}
 
     # The form.
 
@@ -152,10 +165,28 @@ class Asking:
             channel=_channel_in(draft, action),
         )
 
-        async def show() -> None:
-            await self._front.client.views_update(view_id=view["id"], hash=view.get("hash"), view=drawn)
+        self._front.later(body, self._draw_anew(str(view["id"]), str(view.get("hash") or ""), drawn))
 
-        self._front.later(body, show())
+    async def _draw_anew(self, view_id: str, seen: str, drawn: windows.View) -> None:
+        """The form as it is for another account, unless it was sent meanwhile.
+
+        Who chooses twice in a row has `seen` the same form both times: the second is drawn over the first.
+        """
+        last = self._drawn.pop(view_id, None) or _Drawn()
+        self._drawn[view_id] = last  # last again: the one that nobody changed the longest goes first
+        if len(self._drawn) > MOST_DRAWN:
+            del self._drawn[next(iter(self._drawn))]
+        async with last.lock:
+            for expected in (seen, *({last.hash} - {seen, ""})):
+                try:
+                    answer = await self._front.client.views_update(view_id=view_id, hash=expected or None, view=drawn)
+                except SlackApiError as error:
+                    if slack_error(error) != "hash_conflict":
+                        raise
+                else:
+                    last.hash = str((answer.get("view") or {}).get("hash") or "")
+                    return
+            log.info("form_not_drawn_anew", why="it was sent meanwhile")
 
     def _variants(self, command: str) -> Mapping[str, type[Action]]:
         variants = self._front.catalogue.variants(command)
@@ -338,8 +369,8 @@ def _placed(errors: Mapping[str, str], view: Mapping[str, Any]) -> dict[str, str
     """Errors under fields that the form has; what belongs to none goes under the first input."""
     inputs = [str(block.get("block_id")) for block in view.get("blocks") or [] if block.get("type") == "input"]
     placed: dict[str, str] = {}
-    for field, sentence in errors.items():
-        where = field if field in inputs or not inputs else inputs[0]
+    for name, sentence in errors.items():
+        where = name if name in inputs or not inputs else inputs[0]
         placed[where] = f"{placed[where]} {sentence}" if where in placed else sentence
     return placed
 

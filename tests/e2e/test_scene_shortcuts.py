@@ -364,6 +364,37 @@ class TestWithSeveralProviders:
 
             assert form.values["channel"] == "C0GENERAL"
 
+    async def test_another_account_and_at_once_another_one(self, tmp_path: Path) -> None:
+        async with open_house(tmp_path, accounts=("mailin-main", "smailor-main")) as house:
+            form = await house.form(house.ana, "/mailbox create")
+            await house.ana.fills(form, account="mailin-main")
+            await house.tick()
+            at_mailin = form.fields
+            house.slack.faults.add("views.update", Fault.slow(0.1))  # so that Slack has it after the second choice
+
+            await house.ana.fills(form, account="smailor-main")
+            await house.ana.fills(form, account="mailin-main")
+            await house.tick()
+
+            assert form.values["account"] == "mailin-main"
+            assert form.fields == at_mailin
+            assert house.ana.messages("dm") == []
+
+    async def test_another_account_and_at_once_sent(self, tmp_path: Path) -> None:
+        async with open_house(tmp_path, accounts=("mailin-main", "smailor-main")) as house:
+            form = await house.form(house.ana, "/domain list")
+            await house.ana.fills(form, account="mailin-main")
+            await house.tick()
+            house.slack.faults.add("views.update", Fault.slow(0.1))
+
+            await house.ana.fills(form, account="smailor-main")
+            await house.ana.submits(form)
+            await house.tick()
+
+            assert form.callback_id == "answer"
+            assert [call.outcome for call in house.slack.calls if call.method == "views.update"][1:].count("ok") == 1
+            assert house.ana.messages("dm") == []
+
 
 class TestWhatNoHandSends:
     async def test_people_of_another_workspace_get_no_window(self, house: House) -> None:
