@@ -71,7 +71,13 @@ CHECKS_TAKE_AT_MOST = timedelta(minutes=10)
 LOOKUPS_AT_ONCE = 1000
 """Checks and answers that wait for a provider; each account's own pace is what holds them back."""
 SLACK_SECONDS = 10
-_WRONG_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
+_WRONG_TOKEN = frozenset(
+    {
+        "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type",
+        "missing_scope", "no_permission",
+    }
+)  # fmt: skip
+"""Slack would say these again however long it is asked."""
 
 
 class CannotStart(Exception):

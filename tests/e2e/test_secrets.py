@@ -174,6 +174,19 @@ async def test_a_refused_token_is_not_repeated(tmp_path: Path) -> None:
         assert "xoxb" not in str(refused.value)
 
 
+@pytest.mark.parametrize("word", ["invalid_auth", "missing_scope", "not_allowed_token_type"])
+async def test_an_app_token_that_opens_no_connection_is_said_at_the_start(house: House, word: str) -> None:
+    """It was made without connections:write, say: tried for ever, it would only look as if Slack were away."""
+    house.slack.faults.add("apps.connections.open", SlackFault.error(word))
+
+    with pytest.raises(app.CannotStart) as refused:
+        await house.inside.start()
+
+    assert f"Slack refuses the app token ({word})" in str(refused.value)
+    assert "connections:write" in str(refused.value)
+    await house.inside.beats.stop(0)
+
+
 async def test_nothing_that_is_shown_of_the_house_itself_tells_one(house: House) -> None:
     """repr() ends up in tracebacks and logs: of the settings, the accounts, their clients."""
     shown = "".join(
