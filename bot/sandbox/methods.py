@@ -64,6 +64,8 @@ def post_message(asked: Asked) -> Answer:
 def update_message(asked: Asked) -> Answer:
     """chat.update: of the app's own messages. Text alone takes the blocks away; metadata stays unless given."""
     message = _own_message(asked, "cant_update_message")
+    if asked.conversation().is_archived:
+        raise SlackError("is_inactive")
     fields = message_content(asked.workspace, asked.arguments, needed=False)
     if not fields:
         raise SlackError("no_text")

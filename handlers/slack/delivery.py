@@ -49,7 +49,10 @@ _NOT_ALLOWED = "restricted_action"
 """How Slack's words begin for a channel whose settings let only some people post, or keep threads out of it."""
 _WHERE_NOT_ALLOWED = ("", "_read_only_channel", "_thread_only_channel", "_non_threadable_channel", "_thread_locked")
 NO_WAY_IN = frozenset(
-    {"not_in_channel", "channel_not_found", "is_archived", *(f"{_NOT_ALLOWED}{where}" for where in _WHERE_NOT_ALLOWED)}
+    {
+        *("not_in_channel", "channel_not_found", "is_archived", "is_inactive"),
+        *(f"{_NOT_ALLOWED}{where}" for where in _WHERE_NOT_ALLOWED),
+    }
 )
 _NOBODY_THERE = NO_WAY_IN | {"user_not_found", "user_disabled", "cannot_dm_bot"}
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})

@@ -946,6 +946,17 @@ class TestThrownOut:
         assert any("acme-mail.com is live." in text for text in said)
         assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
 
+    async def test_the_story_goes_on_in_person_when_the_channel_is_archived(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme-mail.com")
+        house.slack.add_channel(replace(house.slack.channel("#outreach"), is_archived=True))
+
+        await house.omar.clicks(story.card, "approve")
+        await house.runs_for(minutes=30)
+
+        [parent] = [message for message in house.ana.messages("dm") if message.reads("Buy acme-mail.com")]
+        assert any("acme-mail.com is live." in message.text for message in house.ana.thread(parent))
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
 
 class TestManyLookups:
     async def test_a_form_opens_while_the_provider_is_being_asked_for_a_long_time(self, house: House) -> None:
