@@ -34,6 +34,8 @@ from providers.catalogue import NOUNS, built_in
 
 PLAYED = Pace(spacing=0.02, first_poll=0.4, max_poll=0.8, job=4.0, lease=2.0)
 CLICKED = Pace(spacing=0.3, first_poll=1.0, max_poll=3.0, job=12.0, lease=10.0, reconcile_after=10.0)
+HOUSE = ("help", "requests", "jobs", "why", "history", "budget", "digest", "away", "back", "break-glass")
+"""What follows /postroom and is no provider's."""
 RESTART_SECONDS = 2.0
 PAGE_UNDO_SECONDS = 5.0
 """Long enough to find the Stop button."""
@@ -57,7 +59,7 @@ def demo(*, page: bool, port: int) -> int:
 def slash_commands() -> list[SlashCommand]:
     """What the page's composer offers after a slash: the commands of the manifest, with what may follow."""
     catalogue = built_in()
-    house = {"postroom": ["help", "jobs"]}
+    house = {"postroom": HOUSE}
     return [
         SlashCommand(
             f"/{noun}", "|".join([*house.get(noun, []), *(c.split()[1] for c in catalogue.commands(noun))]), about

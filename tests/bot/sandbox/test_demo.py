@@ -19,6 +19,7 @@ from bot.sandbox.tour import furnish
 from bot.sandbox.witness import NotSeen
 from bot.sandbox.workspace import default_workspace
 from handlers import slack
+from tests.house import House
 
 WHOLE_DEMO = 120.0
 """Seconds after which the demo counts as hanging; it takes about twenty."""
@@ -39,6 +40,12 @@ async def told_by_demo() -> tuple[int, str]:
     async with asyncio.timeout(WHOLE_DEMO):
         said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
+
+
+async def test_the_page_offers_all_that_the_house_itself_can_do(house: House) -> None:
+    door = house.inside.door
+
+    assert set(demo.HOUSE) == {*door._commands._own, *house.inside.aloud.verbs}
 
 
 async def test_the_whole_story_ends_with_the_books_of_all_five() -> None:
