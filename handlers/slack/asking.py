@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import aiohttp
 import slackblocks as sb
 import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from handlers.drafts import Review
 from handlers.policy import Ruling
@@ -37,6 +38,7 @@ TOO_LONG = (
 _READING = "Reading what you sent …"
 
 
+_UNREACHED = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError)
 MOST_DRAWN = 500
 """Forms of which is remembered how they were drawn last."""
 
@@ -129,7 +131,7 @@ class Asking:
         read = await self._front.drafts.fill_read(draft, action)
         if read is None:
             return draft, None
-        with contextlib.suppress(SlackApiError):  # the window may be closed; then it is offered to go on
+        with contextlib.suppress(*_UNREACHED):  # the window may be closed; then it is offered to go on
             await self._front.client.views_update(
                 view_id=draft.view_id, view=windows.checking(sent.kind, _waiting_for(action))
             )
@@ -204,9 +206,10 @@ class Asking:
                 draft, action = await self._read(draft, sent)
             if sent is None or action is not None:
                 await self._show_check(draft, action)
-        except SlackApiError as error:
-            # Slack said no, and would say so again. After anything else it is made up for at the next start.
+        except _UNREACHED as error:
             log.error("review_not_shown", request_id=draft.id, error=slack_error(error))
+            if not isinstance(error, SlackApiError):
+                return  # Slack may be away: it is checked once more in a while, or at the next start
         await self._front.drafts.review_shown(draft)
 
     async def _show_check(self, draft: Request, action: Action | None) -> None:
@@ -219,7 +222,12 @@ class Asking:
                 await self._ask_at_once(review)
                 return
         except Sorry as sorry:
-            await self._front.client.views_update(view_id=draft.view_id, view=windows.notice("Postroom", sorry))
+            try:
+                await self._front.client.views_update(view_id=draft.view_id, view=windows.notice("Postroom", sorry))
+            except _UNREACHED as error:
+                if not is_closed(error):
+                    await self._front.tell(_asker_of(draft), sorry)
+                raise
             return
         await self._show_review(review)
 
@@ -227,7 +235,7 @@ class Asking:
         """What costs nothing and waits for nobody needs no second look: it was asked for by sending the form."""
         await self._front.drafts.submit_checked(review.draft)
         view = windows.notice(review.action.title, "It is being done. The thread in the channel tells how it goes.")
-        with contextlib.suppress(SlackApiError):  # the window may be closed; the thread says it anyway
+        with contextlib.suppress(*_UNREACHED):  # the window may be closed; the thread says it anyway
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
 
     async def resume_checks(self, drafts: list[Request]) -> None:
@@ -251,19 +259,19 @@ class Asking:
         """What came of the check, in the window that waits for it. Raises Sorry if it was sent meanwhile."""
         try:
             await self._front.client.views_update(view_id=draft.view_id, view=view)
-        except SlackApiError as error:
+        except _UNREACHED as error:
+            why = "the window was closed" if is_closed(error) else "Slack may not show it"
+            await self._offer_to_go_on(draft, what, why)
             if not is_closed(error):
                 raise
-            await self._offer_to_go_on(draft, what)
 
-    async def _offer_to_go_on(self, draft: Request, what: str) -> None:
-        """The window was closed during the check; what was typed is kept. Raises Sorry if it was sent."""
+    async def _offer_to_go_on(self, draft: Request, what: str, why: str) -> None:
+        """The window does not show what came of the check; what was typed is kept. Raises Sorry if it was sent."""
         await self._front.drafts.own(draft.id, draft.requester)
         offer = sb.Button(plain("Continue", 75), action_id="resume", value=draft.id)
-        said = "the check is done, but the window was closed. Nothing was asked."
-        asker = {"user_id": draft.requester, "channel_id": draft.channel}
+        said = f"the check is done, but {why}. Nothing was asked."
         blocks = built([section(f"*{escape(what)}*: {said}"), sb.ActionsBlock([offer])])
-        await self._front.tell(asker, f"{what}: {said}", blocks=blocks)
+        await self._front.tell(_asker_of(draft), f"{what}: {said}", blocks=blocks)
 
     async def _review_view(self, review: Review) -> windows.View:
         asked = review.asked
@@ -352,6 +360,11 @@ class Asking:
 
     async def _own(self, body: Body, draft_id: str) -> Request:
         return await self._front.drafts.own(draft_id, self._front.asker(body).user)
+
+
+def _asker_of(draft: Request) -> Body:
+    """Who waits for it and where, as a payload of theirs would say it."""
+    return {"user_id": draft.requester, "channel_id": draft.channel}
 
 
 def _channel_in(draft: Request, kind: type[Action]) -> str | None:
