@@ -45,6 +45,7 @@ PATIENCE = 45.0
 """Seconds for one message, looking for it included: well within the lease, so that nobody else posts it meanwhile."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_NOTHING_ABOVE = frozenset({"cannot_reply_to_message", "thread_not_found", "message_not_found"})
 _NOT_ALLOWED = "restricted_action"
 """How Slack's words begin for a channel whose settings let only some people post, or keep threads out of it."""
 _WHERE_NOT_ALLOWED = ("", "_read_only_channel", "_thread_only_channel", "_non_threadable_channel", "_thread_locked")
@@ -230,6 +231,10 @@ class Delivery:
         elif word in _GONE and message.ts:
             log.warning("message_is_gone", message_id=message.id, request_id=message.request_id, error=word)
             await self._store.outbox.postponed(message, due_at=self._clock.now(), maybe_posted=False, forget_ts=True)
+        elif word in _NOTHING_ABOVE and message.kind in _SAID_ONCE:
+            # What it belongs below was deleted: that is found out when it is shown anew, and it is posted once more.
+            await self._store.outbox.show_anew(message.request_id, self._clock.now())
+            await self._later(owed, error, maybe_posted=owed.begun_before)
         elif word in NO_WAY_IN and message.kind in _STORY and not is_person(message.channel):
             # Postroom is not, or no longer, a member there: the story is then told to the asker in person.
             log.warning("channel_closed", message_id=message.id, channel=message.channel, error=word)

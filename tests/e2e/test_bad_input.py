@@ -19,6 +19,7 @@ from bot.sandbox.faults import RESPONSE_URL
 from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import BOT_USER_ID, User
 from bot.settings import JobSettings
+from handlers.requests import Sorry
 from providers.mailin.sandbox import Fault
 from storage.records import MessageKind, NewMessage, RequestState
 from tests.house import House, Story, open_house, prices, reading
@@ -797,6 +798,21 @@ class TestPlacesAndMessages:
         assert "*Done.*" in reading(story.card.blocks)
         assert len(house.slack.messages("C0APPROVALS")) == 1
 
+    async def test_somebody_deletes_the_thread_and_a_question_is_asked_in_it(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        for message in reversed(house.slack.thread(story.channel, story.ts)):
+            house.slack.delete(message)
+
+        await house.omar.clicks(story.card, "ask")
+        form = await house.omar.sees_modal("question")
+        await house.omar.fills(form, question="Why this one?")
+        await house.omar.submits(form)
+        await house.runs_for(seconds=10)
+
+        anew = await house.story_of(house.ana)
+        assert anew.ts != story.ts
+        assert [line.split()[0] for line in anew.thread] == [":question:"]
+
     async def test_somebody_deletes_the_parent(self, house: House) -> None:
         story = await house.asks(house.ana, "acme.com")
         house.slack.delete(story.parent)
@@ -929,6 +945,57 @@ class TestTwoWindowsOfOneForm:
         assert "was changed or sent from another window" in str(ack.payload)
         assert house.ana.messages("#outreach") == []
         assert house.omar.messages("#approvals") == []
+
+
+class TestAWindowThatSlackDoesNotDraw:
+    @pytest.mark.parametrize(
+        "fault", [SlackFault.rate_limited(30), SlackFault.server_error(), SlackFault.error("internal_error"),
+                  SlackFault.cut_before()],
+    )  # fmt: skip
+    async def test_the_review(self, house: House, fault: SlackFault) -> None:
+        """The window says "checking", and would say so for ever."""
+        form = await house.form(house.ana, "/domain buy acme.com")
+        await house.ana.fills(form, reason="Because", hosting="smtp")
+        house.slack.faults.add("views.update", fault)
+        await house.ana.submits(form)
+        await house.tick()
+
+        [offer] = house.ana.ephemerals("#outreach")
+        assert "the check is done, but Slack may not show it. Nothing was asked." in reading(offer.blocks)
+        await house.ana.clicks(offer, "Continue")
+        await house.tick()
+        form = await house.ana.sees_modal("form")
+        assert form.values["domains"] == "acme.com"
+        await house.ana.submits(form)
+        await house.ana.submits(await house.ana.sees_modal("review"))
+        assert (await house.story_of(house.ana)).parent.reads("Buy acme.com")
+
+    async def test_that_it_cannot_be_checked(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(*_: Any) -> None:
+            raise Sorry("There is no such account any more. Nothing was asked.")
+
+        form = await house.form(house.ana, "/domain buy acme.com")
+        await house.ana.fills(form, reason="Because", hosting="smtp")
+        monkeypatch.setattr(house.inside.requests, "account_of", gone)
+        house.slack.faults.add("views.update", SlackFault.server_error())
+        await house.ana.submits(form)
+        await house.tick()
+
+        assert house.privately(house.ana, "#outreach") == ["There is no such account any more. Nothing was asked."]
+
+    async def test_that_it_is_being_done(self, tmp_path: Path) -> None:
+        """Nobody may read that it was not done."""
+        async with open_house(tmp_path, accounts=("mailapi-main",)) as house:
+            house.sandboxes["mailapi"].add_domain("acme.com")
+            form = await house.form(house.ana, "/domain subdomain mail.acme.com")
+            await house.ana.fills(form, domain="acme.com", labels="team")
+            house.slack.faults.add("views.update", SlackFault.cut_before())
+            await house.ana.submits(form)
+            story = await house.story_of(house.ana)
+
+            assert "*In progress*" in reading(story.parent.blocks)
+            assert house.privately(house.ana, "#outreach") == []
+            assert house.ana.messages("dm") == []
 
 
 class TestThrownOut:
