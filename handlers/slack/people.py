@@ -85,7 +85,7 @@ class SlackDirectory:
         try:
             answer = await self._client.usergroups_users_list(usergroup=group, include_disabled=False)
         except SlackApiError as error:
-            if slack_error(error) == "no_such_subteam":
+            if slack_error(error) in ("no_such_subteam", "subteam_not_found"):  # Slack has two names for it
                 return frozenset()
             raise
         return frozenset(str(user) for user in answer.get("users") or [])

@@ -99,6 +99,17 @@ class TestWhoIsGone:
             await house.tick()
             assert house.bought == ["acme.com"]
 
+    @pytest.mark.parametrize("word", ["no_such_subteam", "subteam_not_found"])
+    async def test_a_group_that_slack_no_longer_has_stops_nobody_else(self, tmp_path: Path, word: str) -> None:
+        async with house_of(tmp_path, approvers=(EMPTY, "U0OMAR")) as house:
+            house.slack.faults.add("usergroups.users.list", SlackFault.error(word), times=None)
+            story = await house.asks(house.ana, "acme.com")
+
+            await house.omar.clicks(story.card, "approve")
+            await house.tick()
+
+            assert house.bought == ["acme.com"]
+
 
 class TestVotesOfThoseWhoMayNoLonger:
     async def test_of_somebody_deactivated(self, tmp_path: Path) -> None:
