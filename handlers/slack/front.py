@@ -201,9 +201,8 @@ class Front:
             from_modal = notice("Postroom", await self.named(sorry))
             try:
                 await self.client.views_update(view_id=view["id"], view=from_modal)
-            except SlackApiError as error:
-                if not is_closed(error):
-                    raise
+            except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+                log.info("window_not_drawn", why=slack_error(error))  # it may be closed; then in a message
             else:
                 return
         if view.get("type") == "home":

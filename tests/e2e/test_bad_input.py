@@ -970,6 +970,17 @@ class TestAWindowThatSlackDoesNotDraw:
         await house.ana.submits(await house.ana.sees_modal("review"))
         assert (await house.story_of(house.ana)).parent.reads("Buy acme.com")
 
+    @pytest.mark.parametrize("fault", [SlackFault.rate_limited(30), SlackFault.server_error(), SlackFault.cut_before()])
+    async def test_why_a_click_in_it_was_not_taken(self, house: House, fault: SlackFault) -> None:
+        review = await house.review(house.ana, "acme.com")
+        action = {"type": "button", "action_id": "edit", "block_id": "review", "value": "req_unknown000"}
+        house.slack.faults.add("views.update", fault)
+
+        await house.sends(house.ana, "block_actions", view=review.view.to_slack(), actions=[action])
+        await house.tick()
+
+        assert house.ana.messages("dm")[-1].text == EXPIRED
+
     async def test_that_it_cannot_be_checked(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(*_: Any) -> None:
             raise Sorry("There is no such account any more. Nothing was asked.")
