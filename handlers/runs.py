@@ -22,7 +22,7 @@ from handlers.rulings import OverBudget, Rulings, circumstances
 from handlers.vault import SECRET_LOST
 from providers.accounts import Account, Clock
 from providers.action import Action, Done, Effect, Failed, Item, ItemState, Later, Outcome, Pending, Refused, Unknown
-from providers.errors import OutcomeUnknown, ProviderError, RateLimited
+from providers.errors import AlreadyExists, NotFound, OutcomeUnknown, ProviderError, RateLimited, Rejected
 from storage.records import Fact, MessageKind, NewMessage, Request, RequestState, Reservation, Telling
 from storage.store import Store
 
@@ -150,7 +150,7 @@ class Runs:
             return
         self._changed("outbox")
         async with self._lease_kept(request.id):
-            outcome = await self._run_once(action, account, permanent_key(request), request.id, before)
+            outcome = await self._run_once(action, account, request, before)
         # Also from `unknown`: if our lease lapsed while we waited, what we heard is still the truth.
         expect = [RequestState.EXECUTING, RequestState.UNKNOWN]
         if isinstance(outcome, Later):
@@ -188,17 +188,19 @@ class Runs:
             self._requests.wake(kept.state)
         return True
 
-    async def _run_once(
-        self, action: Action, account: Account, key: str, request_id: str, before: int
-    ) -> Outcome | Later:
+    async def _run_once(self, action: Action, account: Account, request: Request, before: int) -> Outcome | Later:
         """Run it; `before` is how often it was begun already, and waits grow with that."""
+        again = request.attempt > 1
         try:
-            return await action.run(account.client, key)
+            outcome = await action.run(account.client, permanent_key(request))
+            return _refused_again(outcome.summary) if again and isinstance(outcome, Failed) else outcome
         except OutcomeUnknown as error:
-            log.warning("outcome_unknown", request_id=request_id, account=account.name, detail=error.detail)
+            log.warning("outcome_unknown", request_id=request.id, account=account.name, detail=error.detail)
             return Unknown(summary=error.sentence, evidence=error.detail)
         except ProviderError as error:
-            log.warning("not_executed", request_id=request_id, account=account.name, detail=error.detail)
+            log.warning("not_executed", request_id=request.id, account=account.name, detail=error.detail)
+            if again and isinstance(error, AlreadyExists | NotFound | Rejected):
+                return _refused_again(error.sentence)
             if action.effect is Effect.WRITE and isinstance(error, RateLimited) and error.retry_after is not None:
                 asked = min(error.retry_after, LONGEST_WAIT.total_seconds())
                 wait = wait_before_poll(before, self._times, self._chance(), asked)
@@ -208,7 +210,7 @@ class Runs:
             return Failed(summary=f"{error.sentence}{nothing}", cure=error.cure, items=items)
         except Exception:
             # A fault of ours after the intent was written: the call may have been sent, so it counts as unclear.
-            log.exception("execution_broke", request_id=request_id, account=account.name)
+            log.exception("execution_broke", request_id=request.id, account=account.name)
             return Unknown(summary="Postroom broke while it was sending this, so the answer was lost.")
 
     @contextlib.asynccontextmanager
@@ -294,6 +296,11 @@ def permanent_key(request: Request) -> str:
     Only where a person says that it did not happen, and has it sent again, is it another.
     """
     return f"{request.id}#{request.attempt}"
+
+
+def _refused_again(why: str) -> Unknown:
+    """What was sent once more was refused, perhaps because the first time had worked after all: that is looked up."""
+    return Unknown(summary=f"{why} That was the second try: the first one may have gone through after all.")
 
 
 def _not_sent(action: Action, error: ProviderError | Refused) -> Failed:

@@ -330,7 +330,8 @@ def _domains_so_far(names: Sequence[str], there: Mapping[str, Domain], ref: Mapp
             "again there.",
             items=items,
         )
-    return Pending(ref=dict(ref), progress=_progress(names, found, ready), done=len(ready), total=len(names))
+    progress = _progress(names, found, ready)
+    return Pending(ref=dict(ref), progress=progress, done=len(ready), total=len(names), items=items)
 
 
 def _progress(names: Sequence[str], found: Mapping[str, Domain], ready: Sequence[str]) -> str:

@@ -283,7 +283,8 @@ class CreateMailboxes(
                 cure="Look at the others on MailAPI's own page, or ask for other addresses.",
                 items=items,
             )
-        return Pending(ref=dict(ref), progress=f"{live} of {self.count} live.", done=live, total=self.count)
+        progress = f"{live} of {self.count} live."
+        return Pending(ref=dict(ref), progress=progress, done=live, total=self.count, items=items)
 
 
 def _mailbox_item(name: str, mailbox: Mailbox | None) -> Item:

@@ -281,7 +281,8 @@ class BuyDomains(
             progress = f"{len(live)} of {total} live."
             if missing:
                 progress += f" Waiting to see {listed(missing)} in the account."
-            return Pending(ref=ref, progress=progress, done=len(live), total=total)
+            items = tuple(_item(name, found.get(name), ItemState.UNKNOWN) for name in self.domains)
+            return Pending(ref=ref, progress=progress, done=len(live), total=total, items=items)
         sure = await self._by_name(client, found)
         if sure.keys() != found.keys():
             return await self._settle(client, ref, ended_at, ended_as, sure)

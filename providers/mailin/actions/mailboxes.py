@@ -336,7 +336,8 @@ class CreateMailboxes(
         doubtful = [address for address in expected if address in unclear]
         if expected and (lagging or (well and not doubtful)):
             progress = f"{exist} of {total} exist. Waiting to see {listed(expected)} in the account."
-            return Pending(ref=ref, progress=progress, done=exist, total=total)
+            seen = self._items(there, ItemState.NOT_DONE, expected)
+            return Pending(ref=ref, progress=progress, done=exist, total=total, items=seen)
         items = self._items(there, ItemState.NOT_DONE, unclear)
         so_far = f"{exist} of {total} mailboxes {'exists' if exist == 1 else 'exist'}."
         if doubtful:

@@ -493,7 +493,13 @@ class BuyPrewarmed(
         progress = f"{len(ready)} of {total} there."
         if missing:
             progress += f" Waiting to see {listed(missing)} in the account."
-        return Pending(ref=ref, progress=progress + _payment(due), done=len(ready), total=total)
+        return Pending(
+            ref=ref,
+            progress=progress + _payment(due),
+            done=len(ready),
+            total=total,
+            items=tuple(_item(name, found.get(name), ItemState.UNKNOWN) for name in self.domains),
+        )
 
     def _partly(
         self, ready: Sequence[str], missing: Sequence[str], found: Mapping[str, Domain], due: Sequence[str]

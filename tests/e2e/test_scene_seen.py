@@ -1,0 +1,52 @@
+"""What a provider was seen to have done stays true, whatever it says later and whatever a person says of the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.settings import JobSettings
+from providers.mailin.sandbox import Fault
+from storage.records import RequestState
+from tests.house import House, open_house, reading
+
+
+async def test_what_is_live_when_the_watching_ends_is_on_the_card_and_not_sent_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path, starts=False) as house:
+        await house.starts(jobs=JobSettings(deadline_hours=1))
+        story = await house.approved(house.ana, "live.com", "slow.co")
+        house.mailin.domains["slow.co"].active_at += timedelta(days=3)
+        await house.runs_for(minutes=70)
+
+        assert await story.state() is RequestState.UNKNOWN
+        assert "`live.com` — live" in reading(story.card.blocks)
+        await house.omar.clicks(story.card, "settle_again")
+        await house.runs_for(minutes=5)
+        assert house.calls["buy_multiple"] == 1
+        [refused] = house.privately(house.omar, "#approvals")
+        assert refused.startswith("A part of this was seen at the provider: live.com, slow.co.")
+
+
+class TestASecondTimeThatIsRefused:
+    """The first one was not listed for so long that somebody had it sent once more."""
+
+    async def sent_again(self, house: House, *names: str) -> None:
+        house.mailin.listing_lag_seconds = 900
+        self.story = await house.asks(house.ana, *names)
+        house.mailin.faults.add("buy_multiple" if len(names) > 1 else "buy", Fault.cut_after())
+        await house.omar.clicks(self.story.card, "approve")
+        await house.runs_for(minutes=16)
+        assert await self.story.state() is RequestState.UNKNOWN
+        await house.omar.clicks(self.story.card, "settle_again")
+        await house.runs_for(minutes=5)
+
+    @pytest.mark.parametrize("names", [("acme.com",), ("acme.com", "acme.co")])
+    async def test_it_is_what_the_first_one_bought(self, house: House, names: tuple[str, ...]) -> None:
+        await self.sent_again(house, *names)
+
+        assert house.bought == list(names)
+        assert "othing was bought" not in self.story.thread[-1]
+        assert await self.story.state() is RequestState.SUCCEEDED
+        assert "Cost:" in self.story.thread[-1]
