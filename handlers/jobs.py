@@ -394,6 +394,15 @@ class Jobs:
         if seen is None and isinstance(before, Unknown) and before.evidence and before.evidence not in evidence:
             evidence = f"{evidence} Before that: {before.evidence}"
         if job.kind is JobKind.POLL:
+            looked_up = await self._looked_up(job, request)
+            if isinstance(looked_up, Done) and await self._outcomes.conclude(
+                request, looked_up, expect=[RequestState.WORKING, RequestState.UNKNOWN]
+            ):
+                return
+            if looked_up is not None and looked_up.items:
+                items = looked_up.items
+            if isinstance(looked_up, Unknown) and looked_up.evidence:
+                evidence = f"{evidence} {looked_up.evidence}"
             watched = span(self._clock.now() - job.started_at)
             summary = f"The provider has not finished after {watched}, so Postroom no longer asks it by itself."
             outcome = Unknown(summary=summary, evidence=evidence, items=items, ref=_handle(job))
@@ -401,6 +410,19 @@ class Jobs:
         else:
             summary = "Postroom looked at the provider and cannot tell whether this happened."
             await self._settling.ask_person(request, Unknown(summary=summary, evidence=evidence, items=items), "asks")
+
+    async def _looked_up(self, job: Job, request: Request) -> Outcome | None:
+        """What the provider has of it, whatever it says of its job: it may have forgotten that. None: nobody can tell."""
+        try:
+            action, account = self._requests.action_of(request), self._requests.account_named(request.account)
+            found = await action.reconcile(account.client, permanent_key(request))
+        except (Sorry, ProviderError) as error:
+            log.info("not_looked_up", request_id=request.id, account=job.account, why=type(error).__name__)
+            return None
+        except Exception:
+            log.exception("look_broke", request_id=request.id, account=job.account)
+            return None
+        return None if isinstance(found, Later) else found
 
     # How long it usually takes.
 

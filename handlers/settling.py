@@ -285,5 +285,9 @@ def _did_not(before: Outcome | None) -> Failed:
         item.model_copy(update={"state": ItemState.NOT_DONE}) if item.state is ItemState.UNKNOWN else item
         for item in before.items
     ]
+    if all(item.state in THERE for item in items):
+        summary = "A person says that it did not happen. It was seen at the provider, so what it cost is counted."
+        cure = "Look there before you ask again: asking once more could buy it twice."
+        return Failed(summary=summary, cure=cure, items=tuple(items))
     summary = "A person looked: only a part of it happened, and what was paid for that is counted."
     return Failed(summary=summary, cure="Ask again with the command for the rest.", items=tuple(items))

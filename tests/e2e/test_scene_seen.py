@@ -50,3 +50,40 @@ class TestASecondTimeThatIsRefused:
         assert "othing was bought" not in self.story.thread[-1]
         assert await self.story.state() is RequestState.SUCCEEDED
         assert "Cost:" in self.story.thread[-1]
+
+
+class TestAJobThatIsForgotten:
+    """The provider took the order, did it, and does not know the job any more."""
+
+    async def ordered(self, house: House, *names: str) -> None:
+        await house.restarts(jobs=JobSettings(deadline_hours=1))
+        self.story = await house.approved(house.ana, *names)
+        house.mailin.faults.add("job_status", Fault.answers(404), times=1000)
+
+    async def test_what_is_there_when_the_watching_ends_is_done(self, house: House) -> None:
+        await self.ordered(house, "acme.com", "acme.co")
+        await house.runs_for(minutes=70)
+
+        assert await self.story.state() is RequestState.SUCCEEDED
+        assert self.story.thread[-1].startswith(":tada: <@U0ANA> Both domains are live. Cost: $40.50.")
+
+    async def test_a_part_that_is_there_is_on_the_card(self, house: House) -> None:
+        await self.ordered(house, "acme.com", "acme.co")
+        del house.mailin.domains["acme.co"]
+        await house.runs_for(minutes=70)
+
+        card = reading(self.story.card.blocks)
+        assert "`acme.com` — live" in card
+        assert "`acme.co` — not known" in card
+        assert "In the account: acme.com. Not (yet) listed: acme.co." in card
+        await house.omar.clicks(self.story.card, "settle_again")
+        await house.runs_for(minutes=5)
+        assert house.calls["buy_multiple"] == 1
+
+    async def test_what_cannot_be_looked_up_either_is_asked_as_before(self, house: House) -> None:
+        await self.ordered(house, "acme.com", "acme.co")
+        house.mailin.faults.add("domains", Fault.answers(500), times=1000)
+        await house.runs_for(minutes=70)
+
+        assert await self.story.state() is RequestState.UNKNOWN
+        assert "> When Postroom looked last, it could not see how it is." in reading(self.story.card.blocks)
