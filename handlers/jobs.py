@@ -412,7 +412,7 @@ class Jobs:
             await self._settling.ask_person(request, Unknown(summary=summary, evidence=evidence, items=items), "asks")
 
     async def _looked_up(self, job: Job, request: Request) -> Outcome | None:
-        """What the provider has of it, whatever it says of its job: it may have forgotten that. None: nobody can tell."""
+        """What the provider has of it, whatever it says of its job: it may have forgotten that. None: no telling."""
         try:
             action, account = self._requests.action_of(request), self._requests.account_named(request.account)
             found = await action.reconcile(account.client, permanent_key(request))

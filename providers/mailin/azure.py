@@ -78,10 +78,13 @@ class AzureCalls(Session):
 
     async def find_azure_order(self, domain: str) -> AzureOrder | None:
         """The account's order for exactly this domain, or None. "None" soon after it was placed proves nothing."""
-        async for order in self._items(self.azure_orders):
+        async for order in self._items(self._also_orders_without_id):
             if order.domain.lower() == domain.lower():
                 return order
         return None
+
+    async def _also_orders_without_id(self, page: int) -> Page[AzureOrder]:
+        return await self._page("/azure-orders", self._order, page, PER_PAGE, says_page=False)
 
     async def azure_order_status(self, order_id: int) -> AzureStatus:
         """How an order is getting on (endpoint row 72)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -15,7 +15,11 @@ from providers.mailin.session import MAX_PAGES, PER_PAGE, Session
 Listing = Hosting | Literal["inboxkit"]
 """Which of the account's listings of domains: each has its own."""
 
-_LISTINGS: Mapping[Hosting, str] = {"smtp": "/domains", "google": "/domains/list/google"}
+_LISTINGS: Mapping[Listing, str] = {
+    "smtp": "/domains",
+    "google": "/domains/list/google",
+    "inboxkit": "/domains/get/inboxkit-domains",
+}
 
 
 class DomainCalls(Session):
@@ -33,7 +37,7 @@ class DomainCalls(Session):
 
     async def inboxkit_domains(self, page: int = 1, per_page: int = PER_PAGE, name: str | None = None) -> Page[Domain]:
         """A page of the InboxKit domains (endpoint row 23). `name` finds everything that contains it."""
-        return await self._page("/domains/get/inboxkit-domains", with_id(self._domain), page, per_page, name=name)
+        return await self._page(_LISTINGS["inboxkit"], with_id(self._domain), page, per_page, name=name)
 
     async def domain(self, domain_id: int) -> Domain:
         """One domain (endpoint row 25; its path is inferred)."""
@@ -41,11 +45,11 @@ class DomainCalls(Session):
 
     async def find_domain(self, name: str, hosting: Hosting = "smtp") -> Domain | None:
         """The account's domain of exactly this name, or None. "None" soon after a purchase proves nothing."""
-        return await self._named(self._domains_of(hosting), name)
+        return await self._named(hosting, name)
 
     async def find_inboxkit_domain(self, name: str) -> Domain | None:
         """The account's InboxKit domain of exactly this name, or None."""
-        return await self._named(self.inboxkit_domains, name)
+        return await self._named("inboxkit", name)
 
     async def find_domains(self, names: Collection[str], hosting: Listing = "smtp") -> dict[str, Domain]:
         """Those of many names that the account has, by their names in small letters, with as few calls as it takes.
@@ -53,14 +57,13 @@ class DomainCalls(Session):
         Either each is looked for, or the listing is read page by page, whichever is less. A listing that changes
         meanwhile may pass over a name: its absence proves even less than that of one which was looked for.
         """
-        listing = self._domains_of(hosting)
         wanted = {name.lower() for name in names}
         found: dict[str, Domain] = {}
         page: int | None = 1 if len(wanted) > 1 else None
         while page is not None and wanted:
             if page > MAX_PAGES:
                 raise BadAnswer("Mailin's list does not end.", detail=f"{MAX_PAGES} pages")
-            shown = await listing(page, PER_PAGE, None)
+            shown = await self._also_without_id(hosting, page)
             for domain in shown.data:
                 if (name := domain.name.lower()) in wanted:
                     found[name] = domain
@@ -71,7 +74,7 @@ class DomainCalls(Session):
             if shown.last_page - shown.page > len(wanted):
                 break
         for name in wanted:
-            if (domain_of_name := await self._named(listing, name)) is not None:
+            if (domain_of_name := await self._named(hosting, name)) is not None:
                 found[name] = domain_of_name
         return found
 
@@ -162,18 +165,12 @@ class DomainCalls(Session):
     def _domain(self, said: Any) -> Domain:
         return Domain.model_validate(said, context=self._odd)
 
-    def _domains_of(self, hosting: Listing) -> Callable[[int, int, str | None], Awaitable[Page[Domain]]]:
-        match hosting:
-            case "google":
-                return self.google_domains
-            case "inboxkit":
-                return self.inboxkit_domains
-        return self.domains
+    async def _also_without_id(self, listing: Listing, page: int, name: str | None = None) -> Page[Domain]:
+        """A page of the domains that are there: one without a number was bought like the others."""
+        return await self._page(_LISTINGS[listing], self._domain, page, PER_PAGE, name=name)
 
-    async def _named(
-        self, listing: Callable[[int, int, str | None], Awaitable[Page[Domain]]], name: str
-    ) -> Domain | None:
-        async for domain in self._items(lambda page: listing(page, PER_PAGE, name)):
+    async def _named(self, listing: Listing, name: str) -> Domain | None:
+        async for domain in self._items(lambda page: self._also_without_id(listing, page, name)):
             if domain.name.lower() == name.lower():
                 return domain
         return None

@@ -158,7 +158,8 @@ class MailboxCalls(Session):
     # Details.
 
     async def _listing(self, hosting: Hosting, page: int, name: str) -> Page[Mailbox]:
-        return await self._page(_LISTINGS[hosting], with_id(self._mailbox), page, PER_PAGE, name=name)
+        """Those without a number as well: they are there like the others."""
+        return await self._page(_LISTINGS[hosting], self._mailbox, page, PER_PAGE, name=name)
 
     async def _passwords(self, hosting: Hosting, page: int, name: str) -> Page[_WithPassword]:
         return await self._page(_LISTINGS[hosting], _WithPassword.model_validate, page, PER_PAGE, name=name)

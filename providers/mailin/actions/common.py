@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ValidationInfo
 
 from providers.action import Action, Item, ItemState
 from providers.answers import how_many
-from providers.errors import NotFound
+from providers.errors import BadAnswer, NotFound
 from providers.fields import DomainName, problem
 from providers.listing import PAGE
 from providers.mailin.client import MailinClient
@@ -40,10 +40,12 @@ async def find_domain(client: MailinClient, name: str) -> Domain | None:
 
 
 async def the_domain(client: MailinClient, name: str) -> tuple[Domain, int]:
-    """A domain of the account, InboxKit's included, and its id. Raises NotFound."""
+    """A domain of the account, InboxKit's included, and its id. Raises NotFound, BadAnswer if it has no id."""
     found = await find_domain(client, name) or await client.find_inboxkit_domain(name)
-    if found is None or found.id is None:
+    if found is None:
         raise NotFound(f"{name} is not among the domains of this account.", cure=KEEP_WATCHING)
+    if found.id is None:
+        raise BadAnswer(f"Mailin lists {name} without the number that it is asked for by.")
     return found, found.id
 
 

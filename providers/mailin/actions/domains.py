@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -196,6 +197,18 @@ class BuyDomains(
         return _priced(self.domains, prices)
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
+        there: Mapping[str, Domain] = {}
+        with suppress(ProviderError):  # what is ours by now cannot be proof of this order, should its answer be lost
+            there = await self._found(client)
+        if there:
+            return Failed(
+                summary=f"Already in this account: {listed(list(there))}. So nothing was sent, and nothing was bought.",
+                cure="Ask again without these names.",
+                items=tuple(
+                    Item(name=name, state=ItemState.NOT_DONE, note="already in this account" if name in there else "")
+                    for name in self.domains
+                ),
+            )
         try:
             uuid = await self._buy(client)
         except Rejected as rejected:
@@ -807,11 +820,9 @@ class DeleteDomain(
 
     async def reconcile(self, client: MailinClient, key: str) -> Outcome:
         """It was there when it was asked for, so its absence proves that it is gone."""
-        try:
-            await the_domain(client, self.domain)
-        except NotFound:
-            return Done(summary=f"{self.domain} is deleted: the account lists it no longer.")
-        return self._unclear("It is (still) listed.")
+        if await find_domain(client, self.domain) or await client.find_inboxkit_domain(self.domain):
+            return self._unclear("It is (still) listed.")
+        return Done(summary=f"{self.domain} is deleted: the account lists it no longer.")
 
 
 class DomainNameServers(

@@ -35,7 +35,7 @@ from providers.action import (
     from_words,
     multiline,
 )
-from providers.errors import NotFound, OutcomeUnknown, ProviderError, Rejected
+from providers.errors import BadAnswer, NotFound, OutcomeUnknown, ProviderError, Rejected
 from providers.fields import EmailAddress, Kind, parse_address, problem, secret_of
 from providers.files import from_file
 from providers.listing import LONGEST_PART, PAGE, ListingByName, counted, listed
@@ -455,10 +455,12 @@ class _OfOneMailbox(Action):
         return (self.mailbox,)
 
     async def _found(self, client: MailinClient) -> tuple[Mailbox, Hosting, int]:
-        """The mailbox, where it lives, and its id. Raises NotFound."""
+        """The mailbox, where it lives, and its id. Raises NotFound, BadAnswer if it has no id."""
         found = await find_mailbox(client, self.mailbox)
-        if found is None or found[0].id is None:
+        if found is None:
             raise NotFound(f"{self.mailbox} is not among the mailboxes of this account.", cure=KEEP_WATCHING)
+        if found[0].id is None:
+            raise BadAnswer(f"Mailin lists {self.mailbox} without the number that it is asked for by.")
         return *found, found[0].id
 
     async def _checked(self, client: MailinClient, google_only: str = "") -> Mailbox:

@@ -29,7 +29,7 @@ from providers.action import (
     choices,
     from_words,
 )
-from providers.errors import NotFound
+from providers.errors import BadAnswer, NotFound
 from providers.fields import DomainName, problem
 from providers.files import from_file
 from providers.listing import PAGE, Listing, counted, listed
@@ -299,10 +299,12 @@ class _OfOneOrder(Action):
         return (self.domain,)
 
     async def _found(self, client: MailinClient) -> tuple[AzureOrder, int]:
-        """The order and its number. Raises NotFound."""
+        """The order and its number. Raises NotFound, BadAnswer if it has no number."""
         order = await client.find_azure_order(self.domain)
-        if order is None or order.id is None:
+        if order is None:
             raise NotFound(f"There is no Azure order for {self.domain} in this account.", cure=KEEP_WATCHING)
+        if order.id is None:
+            raise BadAnswer(f"Mailin lists the order for {self.domain} without the number that it is asked for by.")
         return order, order.id
 
     async def _checked(self, client: MailinClient) -> AzureOrder:

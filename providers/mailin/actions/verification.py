@@ -167,7 +167,8 @@ class VerifyAddress(
                 cure="See with “verify credits” whether the credits came back, then ask again.",
                 items=(Item(name=self.address, state=ItemState.NOT_DONE),),
             )
-        if known.result is None:
+        at_work = known.state is TaskState.RUNNING and known.result is Verdict.UNKNOWN
+        if known.result is None or at_work:
             task_id = known.task_id or str(ref.get("task_id", ""))
             return Pending(ref={"task_id": task_id}, progress=f"Mailin is verifying it (task {task_id}).")
         return Done(
@@ -428,9 +429,12 @@ def _counts(task: VerificationTask, asked: int) -> Done:
     """The result of a list, with the shares that there are any of."""
     shares = tuple((_share(name), count) for name, count in task.counts.items() if count > 0)
     total = task.total_rows or asked or sum(count for _, count in shares)
-    good = task.counts.get(Verdict.DELIVERABLE, 0)
+    good = task.counts.get(Verdict.DELIVERABLE)
+    of = counted(total, "address", "addresses")
     return Done(
-        summary=f"{good:,} of {counted(total, 'address', 'addresses')} {'is' if good == 1 else 'are'} deliverable.",
+        summary=f"{good:,} of {of} {'is' if good == 1 else 'are'} deliverable."
+        if good is not None
+        else f"The verification of {of} is finished, but Mailin does not say how many of them are deliverable.",
         chart=Chart(title="Verified addresses", shares=shares) if shares else None,
     )
 

@@ -125,7 +125,9 @@ class VerificationTask:
         )
 
 
-_NOT_COUNTED = frozenset({"task_id", "created_at", "total_rows", "status", "reason", "message", "id", "error"})
+_NOT_COUNTED = frozenset(
+    {"task_id", "created_at", "total_rows", "status", "reason", "message", "id", "error", "credits_used", "credit_used"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,31 @@ class TestBuying:
             Item(name="acme.co", state=ItemState.NOT_DONE, note="taken"),
         )
 
+    async def test_what_has_come_into_the_account_meanwhile_is_not_ordered(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        """Otherwise, should the answer be lost, it would look as if it had been bought by this order."""
+        sandbox.own("acme.co")
+        sandbox.faults.add("buy_multiple", Fault.cut_before())
+
+        failed = await TWO.run(mailin, "key")
+
+        assert isinstance(failed, Failed)
+        assert failed.summary == "Already in this account: acme.co. So nothing was sent, and nothing was bought."
+        assert failed.items == (
+            Item(name="acme.com", state=ItemState.NOT_DONE),
+            Item(name="acme.co", state=ItemState.NOT_DONE, note="already in this account"),
+        )
+        assert sandbox.calls["buy_multiple"] == 0
+
+    async def test_a_listing_that_cannot_be_read_keeps_nothing_back(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        sandbox.faults.add("domains", Fault.answers(500), times=3)
+
+        assert isinstance(await TWO.run(mailin, "key"), Pending)
+        assert sandbox.times_bought("acme.com") == 1
+
     async def test_a_refusal_for_another_reason_is_passed_on(
         self, mailin: MailinClient, sandbox: MailinSandbox
     ) -> None:
@@ -177,6 +202,21 @@ class TestTheEnd:
         assert failed.summary == "Mailin could not register everything: 1 of 2 bought."
         assert [item.state for item in failed.items] == [ItemState.LIVE, ItemState.NOT_DONE]
         assert failed.cure == "Ask again for acme.co, or for other names."
+
+    async def test_a_row_without_a_number_is_there_all_the_same(
+        self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any
+    ) -> None:
+        sandbox.failing = {"acme.co"}
+        taken = await self._ordered(mailin)
+        waiting = await TWO.poll(mailin, taken.ref)
+        assert isinstance(waiting, Pending)
+        clock.advance(120)
+        rows: Any = [{"id": None, "name": "acme.com", "status": "1"}, {"id": 7, "name": "other.com", "status": "1"}]
+        sandbox.faults.add("domains", Fault.answers(200, body={"data": rows, "last_page": 1, "total": 2}), times=9)
+
+        failed = await TWO.poll(mailin, waiting.ref)
+
+        assert [item.state for item in failed.items] == [ItemState.LIVE, ItemState.NOT_DONE]
 
     async def test_all_failed(self, mailin: MailinClient, sandbox: MailinSandbox, clock: Any) -> None:
         sandbox.failing = {"acme.com", "acme.co"}

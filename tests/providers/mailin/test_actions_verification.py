@@ -136,6 +136,15 @@ class TestOne:
         assert isinstance(done, Done)
         assert done.items[0].note == "deliverable, score 95"
 
+    @pytest.mark.parametrize("word", ["pending", "verifying", "unknown"])
+    async def test_a_word_for_a_result_while_it_runs_is_none_yet(
+        self, mailin: MailinClient, sandbox: MailinSandbox, word: str
+    ) -> None:
+        said: Any = {"task_id": "abc", "email": "ana@acme.com", "status": "verifying", "result": word}
+        sandbox.faults.add("verify_single", Fault.answers(210, body=said))
+
+        assert isinstance(await ONE.run(mailin, "key"), Pending)
+
     async def test_it_fails(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.verdict_at_once, sandbox.job_seconds = False, 60
         taken = await ONE.run(mailin, "key")
@@ -172,6 +181,22 @@ class TestList:
         assert isinstance(failed, Failed)
         assert failed.summary == "Mailin could not verify the addresses: Out of paper."
         assert "credits" in failed.cure
+
+    @pytest.mark.parametrize("more", [{}, {"deliverable": None, "total_rows": 4}, {"credits_used": 4}])
+    async def test_figures_that_are_missing_are_not_made_up(
+        self, mailin: MailinClient, sandbox: MailinSandbox, more: Any
+    ) -> None:
+        taken = await LIST.run(mailin, "key")
+        assert isinstance(taken, Pending)
+        sandbox.faults.add("task", Fault.answers(200, body={"status": "finished", **more}))
+
+        done = await LIST.poll(mailin, taken.ref)
+
+        assert isinstance(done, Done)
+        assert done.summary.startswith(
+            "The verification of 4 addresses is finished, but Mailin does not say how many of them are deliverable."
+        )
+        assert done.chart is None
 
     async def test_an_unknown_word(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         taken = await LIST.run(mailin, "key")

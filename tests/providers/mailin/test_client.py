@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from providers.action import Unknown
 from providers.errors import (
     AuthExpired,
     BadAnswer,
@@ -17,6 +18,9 @@ from providers.errors import (
     NotSent,
     Rejected,
 )
+from providers.mailin.actions.domains import DeleteDomain
+from providers.mailin.actions.mailboxes import DeleteMailbox
+from providers.mailin.actions.orders import DeleteOrder
 from providers.mailin.client import MailinClient, MailinSettings
 from providers.mailin.models import DomainStatus, JobState
 from providers.mailin.sandbox import SANDBOX_EMAIL, SANDBOX_PASSWORD, Fault, MailinSandbox
@@ -310,9 +314,24 @@ class TestListings:
 
     async def test_a_page_of_them_is_no_empty_one(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         """Lest what was bought be called not bought."""
-        sandbox.faults.add("domains", Fault.answers(200, body={"data": [{"id": None, "name": "acme.com"}]}))
+        sandbox.faults.add("domains", Fault.answers(200, body={"data": [{"id": 7, "name": None}]}))
         with pytest.raises(BadAnswer):
             await mailin.find_domain("acme.com")
+
+    async def test_one_without_a_number_is_there_and_cannot_be_asked_about(
+        self, mailin: MailinClient, sandbox: MailinSandbox
+    ) -> None:
+        """Lest what is there be called not bought, or deleted."""
+        said: Any = {"domains": {"name": "acme.com"}, "mailboxes": {"username": "ana@acme.com"}}
+        for operation, row in (said | {"orders": {"domain": "acme.com"}}).items():
+            more = [{"id": 7, "name": "x.com", "username": "x@x.com", "domain": "x.com"}]
+            sandbox.faults.add(operation, Fault.answers(200, body={"data": [row, *more]}), times=9)
+
+        domain, address = "acme.com", "ana@acme.com"
+        for destroys in (DeleteDomain(domain=domain), DeleteMailbox(mailbox=address), DeleteOrder(domain=domain)):
+            assert isinstance(await destroys.reconcile(mailin, "key"), Unknown)
+            with pytest.raises(BadAnswer):
+                await destroys.run(mailin, "key")
 
     async def test_they_do_not_end_the_listing(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.own("acme.com")
