@@ -28,6 +28,9 @@ from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
+_MAY_BE_THERE = AlreadyExists | NotFound | Rejected
+"""What a provider may say because an earlier try has worked; anything else says nothing of that."""
+
 
 class Runs:
     """Sends what was approved, of each account one at a time."""
@@ -116,7 +119,9 @@ class Runs:
         except (ProviderError, Refused) as error:
             # Left approved, it would say for ever that it is being sent, and might run when nobody expects it any more.
             log.warning("not_quoted", request_id=request.id, account=account.name, why=type(error).__name__)
-            await self._outcomes.conclude(request, _not_sent(action, error), expect=[RequestState.APPROVED])
+            refused = isinstance(error, Refused | _MAY_BE_THERE)
+            told = _refused_again(str(error)) if request.attempt > 1 and refused else _not_sent(action, error)
+            await self._outcomes.conclude(request, told, expect=[RequestState.APPROVED])
             return
         except Exception:
             log.exception("quote_broke", request_id=request.id, account=account.name)
@@ -199,7 +204,7 @@ class Runs:
             return Unknown(summary=error.sentence, evidence=error.detail)
         except ProviderError as error:
             log.warning("not_executed", request_id=request.id, account=account.name, detail=error.detail)
-            if again and isinstance(error, AlreadyExists | NotFound | Rejected):
+            if again and isinstance(error, _MAY_BE_THERE):
                 return _refused_again(error.sentence)
             if action.effect is Effect.WRITE and isinstance(error, RateLimited) and error.retry_after is not None:
                 asked = min(error.retry_after, LONGEST_WAIT.total_seconds())

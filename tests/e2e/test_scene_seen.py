@@ -52,6 +52,30 @@ class TestASecondTimeThatIsRefused:
         assert "Cost:" in self.story.thread[-1]
 
 
+    @pytest.mark.parametrize("words", ["warm-a.com", "warm-a.com warm-b.com"])
+    async def test_also_where_it_is_refused_before_it_is_sent(self, tmp_path: Path, words: str) -> None:
+        """What the first one bought is on the shelf no more, and in the account it has the first one's tag."""
+        async with open_house(tmp_path, accounts=("scaledmail-one",)) as house:
+            shelf = house.sandboxes["scaledmail"]
+            shelf.put_on_shelf("warm-a.com", "warm-b.com", one_time="23", monthly="8")
+            shelf.listing_lag_seconds = 900
+            form = await house.form(house.ana, f"/prewarm buy {words}")
+            await house.ana.fills(form, reason="A campaign")
+            await house.ana.submits(form)
+            await house.ana.submits(await house.ana.sees_modal("review"))
+            story = await house.story_of(house.ana)
+            shelf.faults.add("buy", Fault.cut_after())
+            await house.omar.clicks(story.card, "approve")
+            await house.runs_for(minutes=16)
+            assert await story.state() is RequestState.UNKNOWN
+
+            await house.omar.clicks(story.card, "settle_again")
+            await house.runs_for(minutes=5)
+            assert await story.state() is RequestState.SUCCEEDED
+            assert "Nothing was sent" not in story.thread[-1]
+            assert len(shelf.purchases) == len(words.split())
+
+
 class TestAJobThatIsForgotten:
     """The provider took the order, did it, and does not know the job any more."""
 

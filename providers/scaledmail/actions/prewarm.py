@@ -419,7 +419,8 @@ class BuyPrewarmed(
             seen.append(f"In the account by another order: {listed(of_others)}.")
         if on_shelf:
             seen.append(f"Still for sale: {listed(on_shelf)}.")
-        unasked = [d.name for d in everything if d.was_ordered_with(key) and d.name.lower() not in self.domains]
+        own = [domain for domain in everything if any(map(domain.was_ordered_with, _tries(key)))]
+        unasked = [domain.name for domain in own if domain.name.lower() not in self.domains]
         if unasked:
             seen.append(f"Bought by this order without being asked for: {listed(unasked)}.")
         due = _due(found.values())
@@ -459,11 +460,12 @@ class BuyPrewarmed(
         """
         found: dict[str, Domain] = {}
         of_others: list[str] = []
+        tries = _tries(key)
         for domain in everything:
             name = domain.name.lower()
             if name not in self.domains:
                 continue
-            if domain.was_ordered_with(key) or not domain.tag.strip():
+            if any(map(domain.was_ordered_with, tries)) or not domain.tag.strip():
                 found[name] = domain
             else:
                 of_others.append(name)
@@ -574,6 +576,12 @@ class ListPrewarmed(
             ),
             next_page=next_page,
         )
+
+
+def _tries(key: str) -> list[str]:
+    """The tags of a request's orders, this one's and those before it: `req_1#2` was `req_1#1` before."""
+    request, _, number = key.rpartition("#")
+    return [f"{request}#{one}" for one in range(1, int(number) + 1)] if number.isdecimal() else [key]
 
 
 # The shelf.
