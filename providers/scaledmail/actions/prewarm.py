@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, ValidationInfo
@@ -46,6 +46,7 @@ LISTING_LAG = timedelta(minutes=30)
 
 LONGEST_TAG = 50
 LONGEST_LINE = 200
+_PRICE = re.compile(r"(?:\d{1,9}|\d{1,3}(?:,\d{3}){1,2})(?:\.\d{1,4})?|\.\d{1,4}", re.ASCII)
 _SETTLE = "Whoever pays for this account: settle the open payment at ScaledMail."
 
 
@@ -152,16 +153,12 @@ def _amount(value: Any) -> Any:
     """A price as people type it: 40, $40, 1,000.50. Empty is None."""
     if not isinstance(value, str):
         return value
-    bare = value.strip().removeprefix("$").replace(",", "")
+    bare = value.strip().removeprefix("$").strip()
     if not bare:
         return None
-    try:
-        amount = Decimal(bare)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    if not _PRICE.fullmatch(bare):  # 12,50 is not 1250
         raise problem("This is a price in US dollars, such as 40 or 12.50.")
-    return amount
+    return Decimal(bare.replace(",", ""))
 
 
 DomainsToBuy = Annotated[list[str], BeforeValidator(parse_domains), AfterValidator(_each_once), Kind.DOMAIN]
@@ -210,7 +207,7 @@ class BrowsePrewarmed(
             elif word.isascii() and word.isdigit():
                 typed["min_months"] = word
             elif word.startswith("$"):
-                typed["most_monthly"] = word.removeprefix("$").replace(",", "")
+                typed["most_monthly"] = word.removeprefix("$")
             else:
                 others.append(word)
         return typed | ({"words": " ".join(others)} if others else {})

@@ -117,6 +117,7 @@ class TestBrowsing:
         [
             ("min_months", -1, "This is an age in months: 0 or more."),
             ("most_monthly", "a lot", "This is a price in US dollars, such as 40 or 12.50."),
+            ("most_monthly", "40,50", "This is a price in US dollars, such as 40 or 12.50."),
             ("most_monthly", "-3", "This is a price in US dollars, such as 40 or 12.50."),
             ("most_monthly", "NaN", "This is a price in US dollars, such as 40 or 12.50."),
         ],
