@@ -406,6 +406,7 @@ def _of(template_id: str, what: str = "") -> str:
 
 def _denies(body: JsonValue) -> bool:
     """Whether a body says no although its status says yes."""
-    return isinstance(body, dict) and (
-        bool(body.get("error")) or body.get("success") is False or body.get("ok") is False
-    )
+    if not isinstance(body, dict):
+        return False
+    denied = body.get("success") is False or body.get("ok") is False
+    return denied or bool(body.get("error")) or str(body.get("status", "")).lower() in ("error", "failed")

@@ -283,10 +283,10 @@ class AddTemplate(
         """No other template had this name when it was asked for, so one of this name is the one."""
         if _of_name(self.name, await client.templates()):
             return self._done()
-        return Failed(
-            summary=f"There is no template “{self.name}”, so it was not added.",
-            cure="Ask again.",
-            items=(Item(name=self.name, state=ItemState.NOT_DONE),),
+        return Unknown(
+            summary=f"It is not clear whether the template “{self.name}” was added.",
+            evidence=f"There is no template “{self.name}” (yet).",
+            items=(Item(name=self.name, state=ItemState.UNKNOWN),),
         )
 
     def _done(self) -> Done:
@@ -415,10 +415,10 @@ class DeleteTemplate(
     async def reconcile(self, client: SmailorClient, key: str) -> Outcome:
         if not _of_name(self.template, await client.templates()):
             return self._done()
-        return Failed(
-            summary=f"The template “{self.template}” is still there, so it was not deleted.",
-            cure="Ask again.",
-            items=(Item(name=self.template, state=ItemState.NOT_DONE),),
+        return Unknown(
+            summary=f"It is not clear whether the template “{self.template}” was deleted.",
+            evidence="It is (still) listed.",
+            items=(Item(name=self.template, state=ItemState.UNKNOWN),),
         )
 
     def _done(self) -> Done:
