@@ -29,7 +29,7 @@ from providers.errors import (
     Upstream,
 )
 from providers.http import Answer, Form, Transport
-from providers.mailin.lenient import Page, number_or_none, read_page
+from providers.mailin.lenient import Page, number_or_none, read_page, word
 from providers.mailin.models import Accepted, Refusal
 from providers.mailin.repair import repaired_json
 from providers.mailin.settings import MailinSettings
@@ -165,8 +165,12 @@ class Session(Client):
         json: object = None,
         secrets: Sequence[SecretStr] = (),
     ) -> Reply:
-        """Change something. Any 2xx is a yes, whatever its body: some are documented that are not JSON at all."""
-        return await self._call(method, path, effect=effect, json=json, secrets=secrets)
+        """Change something. Any 2xx that does not say no is a yes: some are documented that are not JSON at all."""
+        reply = await self._call(method, path, effect=effect, json=json, secrets=secrets)
+        said = reply.body.get("status") if isinstance(reply.body, dict) else None
+        if said is False or word(said) in ("error", "fail", "failed"):
+            raise self._error_inside(reply.status, reply.body, effect, secrets)
+        return reply
 
     async def _begin(
         self, path: str, wanted: Mapping[str, JsonValue], *, effect: Effect, secrets: Sequence[SecretStr] = ()

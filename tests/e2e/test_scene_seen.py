@@ -51,7 +51,6 @@ class TestASecondTimeThatIsRefused:
         assert await self.story.state() is RequestState.SUCCEEDED
         assert "Cost:" in self.story.thread[-1]
 
-
     @pytest.mark.parametrize("words", ["warm-a.com", "warm-a.com warm-b.com"])
     async def test_also_where_it_is_refused_before_it_is_sent(self, tmp_path: Path, words: str) -> None:
         """What the first one bought is on the shelf no more, and in the account it has the first one's tag."""

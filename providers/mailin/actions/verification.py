@@ -165,7 +165,8 @@ class VerifyAddress(
             return Failed(
                 summary=f"Mailin could not verify {self.address}.",
                 cure="See with “verify credits” whether the credits came back, then ask again.",
-                items=(Item(name=self.address, state=ItemState.NOT_DONE),),
+                # Only of lists Mailin says that the credits come back.
+                items=(Item(name=self.address, state=ItemState.UNKNOWN if known.credits_used else ItemState.NOT_DONE),),
             )
         at_work = known.state is TaskState.RUNNING and known.result is Verdict.UNKNOWN
         if known.result is None or at_work:

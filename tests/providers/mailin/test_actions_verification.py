@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from providers.accounts import PriceList
-from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
+from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
 from providers.errors import NotFound, OutcomeUnknown
 from providers.mailin.actions.verification import (
     ACTIONS,
@@ -144,6 +144,18 @@ class TestOne:
         sandbox.faults.add("verify_single", Fault.answers(210, body=said))
 
         assert isinstance(await ONE.run(mailin, "key"), Pending)
+
+    @pytest.mark.parametrize(("used", "state"), [(7, ItemState.UNKNOWN), (0, ItemState.NOT_DONE)])
+    async def test_what_a_failed_one_has_cost_is_not_called_free(
+        self, mailin: MailinClient, sandbox: MailinSandbox, used: int, state: ItemState
+    ) -> None:
+        said: Any = {"task_id": "abc", "status": "failed", "result": None, "credit_used": used}
+        sandbox.faults.add("verify_single", Fault.answers(210, body=said))
+
+        failed = await ONE.run(mailin, "key")
+
+        assert isinstance(failed, Failed)
+        assert [item.state for item in failed.items] == [state]
 
     async def test_it_fails(self, mailin: MailinClient, sandbox: MailinSandbox) -> None:
         sandbox.verdict_at_once, sandbox.job_seconds = False, 60

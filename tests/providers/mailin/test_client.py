@@ -16,6 +16,7 @@ from providers.errors import (
     NeedsSubscription,
     NotFound,
     NotSent,
+    OutcomeUnknown,
     Rejected,
 )
 from providers.mailin.actions.domains import DeleteDomain
@@ -341,6 +342,20 @@ class TestListings:
         found = await mailin.find_domain("acme.com")
         assert found is not None
         assert found.id == 5
+
+
+class TestASuccessWithAnErrorInside:
+    @pytest.mark.parametrize("status", ["error", "Failed", "fail", False])
+    async def test_it_is_no_yes(self, mailin: MailinClient, sandbox: MailinSandbox, status: Any) -> None:
+        sandbox.own("acme.com")
+        said: Any = {"status": status, "message": "The domain is locked."}
+        for operation in ("delete_domain", "forward"):
+            sandbox.faults.add(operation, Fault.answers(200, body=said))
+
+        with pytest.raises(OutcomeUnknown, match="locked"):
+            await mailin.delete_domain(sandbox.domains["acme.com"].id)
+        with pytest.raises(Rejected, match="locked"):
+            await mailin.forward_domain(sandbox.domains["acme.com"].id, "acme.co")
 
 
 class TestSecrets:

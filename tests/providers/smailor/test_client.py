@@ -103,6 +103,14 @@ class TestMailboxes:
         sandbox.faults.add("create_mailbox", Fault.answers(200, body=body))
         assert (await smailor.create_mailbox("john", "acme.com")).address == "john@acme.com"
 
+    @pytest.mark.parametrize("status", ["error", "Failed"])
+    async def test_an_error_inside_a_success_is_no_yes(
+        self, smailor: SmailorClient, sandbox: SmailorSandbox, status: str
+    ) -> None:
+        sandbox.faults.add("create_mailbox", Fault.answers(200, body={"status": status, "message": "No room."}))
+        with pytest.raises(OutcomeUnknown, match="No room"):
+            await smailor.create_mailbox("john", "acme.com")
+
     @pytest.mark.parametrize("under", ["error", "code", "message"])
     async def test_what_the_words_mean(self, smailor: SmailorClient, sandbox: SmailorSandbox, under: str) -> None:
         sandbox.words_under = under
