@@ -104,13 +104,21 @@ class ListSendingAccounts(
 
     async def run(self, client: InstantlyClient, key: str) -> Outcome:
         search = self.search.strip()
-        page = await client.accounts(
-            skip=(self.page - 1) * PAGE,
-            limit=PAGE + 1,  # the one too many tells whether there is a next page
-            search=search or None,
-            status=None if self.status == "any" else AccountStatus(self.status),
-        )
-        shown = page.accounts[:PAGE]
+        accounts: list[SendingAccount] = []
+        rows = 0
+        while rows <= PAGE:  # the one too many tells whether there is a next page
+            piece = await client.accounts(
+                skip=(self.page - 1) * PAGE + rows,
+                limit=PAGE + 1 - rows,
+                search=search or None,
+                status=None if self.status == "any" else AccountStatus(self.status),
+            )
+            fresh = [account for account in piece.accounts if account not in accounts]
+            if not piece.rows or (piece.accounts and not fresh):
+                break
+            accounts += fresh
+            rows += piece.rows  # Instantly may give fewer at a time than it is asked for
+        shown = accounts[:PAGE]
         matching = f" matching “{search}”" if search else ""
         if self.status != "any":
             matching += f" with the status “{ACCOUNT_STATUS_WORDS[AccountStatus(self.status)]}”"
@@ -122,7 +130,7 @@ class ListSendingAccounts(
                 rows=tuple(_account_row(account) for account in shown),
                 pick=Pick(command=SetMailboxLimits.command, field="addresses", button="Change their limits …"),
             ),
-            next_page=self.page + 1 if len(page.accounts) > PAGE else None,
+            next_page=self.page + 1 if rows > PAGE else None,
         )
 
 

@@ -472,6 +472,38 @@ class TestAccounts:
         assert last.summary == f"{PAGE} sending accounts, page 2."
         assert beyond == Done(summary="There are no more sending accounts.")
 
+    @pytest.mark.parametrize("at_a_time", [1, 10, PAGE])
+    async def test_also_where_fewer_come_at_a_time(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox, at_a_time: int
+    ) -> None:
+        emails = [f"a{n:02}@acme.com" for n in range(PAGE * 2 + 3)]
+        for email in emails:
+            sandbox.add_account(email)
+        sandbox.most_per_page = at_a_time
+
+        shown, page = list[str](), 1
+        while True:
+            done = await ListSendingAccounts(page=page).run(instantly, "key")
+            assert isinstance(done, Done)
+            assert done.table is not None
+            shown += [row[0] for row in done.table.rows]
+            if done.next_page is None:
+                break
+            page = done.next_page
+
+        assert shown == emails
+
+    async def test_a_row_that_cannot_be_read_does_not_end_the_list(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox
+    ) -> None:
+        rows: Any = [{"email": None}, *({"email": f"a{n:02}@acme.com"} for n in range(PAGE))]
+        sandbox.faults.add("accounts", Fault.answers(200, body={"accounts": rows}))
+
+        done = await ListSendingAccounts().run(instantly, "key")
+
+        assert isinstance(done, Done)
+        assert done.next_page == 2
+
     async def test_what_is_told_of_each(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
         sandbox.add_account("ana@acme.com", warmup_score=98.5, tags=("Warm", "EU"), status=-1)
         sandbox.add_account("bo@acme.com", warmup_score=None, status=55)
