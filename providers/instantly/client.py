@@ -245,11 +245,12 @@ class InstantlyClient(Client):
         asked = {email: email.lower() for email in emails}
         wanted = frozenset(asked.values())
         found: dict[str, SendingAccount] = {}
-        if len(wanted) <= LOOKED_UP_SINGLY:
-            for address in sorted(wanted):
-                found |= await self._listed(search=address, wanted=frozenset({address}))
-        else:
+        if len(wanted) > LOOKED_UP_SINGLY:
             found = await self._listed(wanted=wanted)
+        missing = wanted - found.keys()
+        if len(missing) <= LOOKED_UP_SINGLY:  # also those that a list which changed while it was read has passed over
+            for address in sorted(missing):
+                found |= await self._listed(search=address, wanted=frozenset({address}))
         return {email: found[address] for email, address in asked.items() if address in found}
 
     async def update_account(self, email: str, limits: Limits) -> None:

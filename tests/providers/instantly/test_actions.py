@@ -565,6 +565,19 @@ class TestLimits:
             "addresses": "Not among the sending accounts: bo@acme.com. Remove or correct these."
         }
 
+    async def test_one_that_a_moving_list_passed_over_is_looked_for(
+        self, instantly: InstantlyClient, sandbox: InstantlySandbox
+    ) -> None:
+        """Somebody removed another one while the list was read, so that this one slipped to the page before."""
+        emails = [f"a{n}@acme.com" for n in range(4)]
+        for email in emails:
+            sandbox.add_account(email)
+        rows: Any = [{"email": email} for email in emails[:3]]
+        sandbox.faults.add("accounts", Fault.answers(200, body={"accounts": rows}))
+        sandbox.faults.add("accounts", Fault.answers(200, body={"accounts": []}))
+
+        await SetMailboxLimits(addresses=emails, daily_limit=30).check(instantly)
+
     async def test_one(self, instantly: InstantlyClient, sandbox: InstantlySandbox) -> None:
         account = sandbox.add_account("Ana@acme.com")
         action = SetMailboxLimits(addresses=["ana@acme.com"], daily_limit=40, sending_gap=7, warmup_limit=3)
