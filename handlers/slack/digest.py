@@ -57,6 +57,8 @@ MOST_AT_ONCE = 8
 FIRST_RETRY = 15.0
 LONGEST_RETRY = 600.0
 _ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+){1,2}")
+_NO_PLACES = frozenset({"localtime", "Factory"})
+"""Names that mean another zone on each machine, or none."""
 LISTED = 5
 """Lines of a list; of more, their number is said."""
 ALL = 60
@@ -671,14 +673,17 @@ def known_zone(said: str) -> str:
     if _ZONE.fullmatch(said):
         with contextlib.suppress(KeyError, ValueError, OSError):
             return ZoneInfo(said).key
-    by_lower = {name.lower(): name for name in available_timezones()}
-    found = by_lower.get(said.lower().replace(" ", "_"))
+    by_lower = {name.lower(): name for name in available_timezones() - _NO_PLACES}
+    key = said.lower().replace(" ", "_")
+    found = by_lower.get(key)
     if found is not None:
         return found
-    cities = {name.rpartition("/")[2].lower(): name for name in sorted(by_lower.values(), reverse=True)}
-    near = difflib.get_close_matches(said.lower(), by_lower, n=1, cutoff=0.6)
-    meant = cities.get(said.lower().replace(" ", "_")) or (by_lower[near[0]] if near else "")
-    raise ValueError(f"There is no such time zone. {f'Is it {meant}?' if meant else 'It is like Europe/Berlin.'}")
+    # Of places alone: "GMT+2" is not Etc/GMT+2, which is two hours behind, and CEST is not EST.
+    places = sorted((lower for lower in by_lower if "/" in lower and not lower.startswith("etc/")), reverse=True)
+    named = {its: by_lower[lower] for lower in places for its in (lower, lower.rpartition("/")[2])}
+    near = difflib.get_close_matches(key, named, n=1, cutoff=0.8)
+    meant = f"Is it {named[near[0]]}?" if near else "Name it by a city, such as Europe/Berlin."
+    raise ValueError(f"There is no such time zone. {meant}")
 
 
 def _value(values: Mapping[str, Any], name: str, key: str) -> Any:

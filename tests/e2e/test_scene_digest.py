@@ -693,7 +693,7 @@ class TestSetup:
         said = await sets_up(house, house.ana, zone="Berlin")
         assert "There is no such time zone. Is it Europe/Berlin?" in said
         said = await sets_up(house, house.ana, zone="nowhere at all")
-        assert "It is like Europe/Berlin." in said
+        assert "Name it by a city, such as Europe/Berlin." in said
         assert house.on_disk("SELECT * FROM digests") == []
 
     async def test_what_would_never_be_posted_is_said_and_what_was_asked_for_comes(self, house: House) -> None:

@@ -174,6 +174,12 @@ def test_zones_are_known_by_their_names_whatever_their_capitals() -> None:
     for said, meant in (("Berlin", "Europe/Berlin"), ("Europe/Berlni", "Europe/Berlin")):
         with pytest.raises(ValueError, match=meant):
             known_zone(said)
+    for said, meant in (("Sao Paulo", "America/Sao_Paulo"), ("Kolkatta", "Asia/Kolkata"), ("US Pacific", "US/Pacific")):
+        with pytest.raises(ValueError, match=f"Is it {meant}"):
+            known_zone(said)
+    for said in ("GMT+2", "UTC+2", "+02:00", "CEST", "IST", "PST", "Z", "India", "Pacific Time", "localtime", "Factory"):
+        with pytest.raises(ValueError, match="Name it by a city"):
+            known_zone(said)  # a guess would be hours away
     for said in ("", "nowhere at all", "../../etc/passwd", "."):
         with pytest.raises(ValueError, match="no such time zone"):
             known_zone(said)
