@@ -77,7 +77,9 @@ def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
-        near = difflib.get_close_matches(value, available_timezones(), n=1)
+        # What is said in hours has no near name: GMT+2 is not Etc/GMT+2, which is two hours behind.
+        in_hours = any(map(str.isdigit, value))
+        near = [] if in_hours else difflib.get_close_matches(value, available_timezones(), n=1)
         cure = f"the nearest name is {near[0]}" if near else "it is a name such as Europe/Berlin"
         raise ValueError(f"there is no such time zone; {cure}") from error
     return value

@@ -343,6 +343,10 @@ ALL = 'amount = 1\ncurrency = "USD"\n'
             budget(ALL + 'time_zone = "Europe"'),
             "budgets[1].time_zone: there is no such time zone; the nearest name is Europe/Rome.",
         ),
+        (
+            budget(ALL + 'time_zone = "GMT+2"'),
+            "budgets[1].time_zone: there is no such time zone; it is a name such as Europe/Berlin.",
+        ),
         (budget(ALL + 'over = "ask"'), 'budgets[1].over: must be "refuse" or "owner".'),
         (
             budget(ALL + 'over = "owner"'),

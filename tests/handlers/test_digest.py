@@ -177,7 +177,7 @@ def test_zones_are_known_by_their_names_whatever_their_capitals() -> None:
     for said, meant in (("Sao Paulo", "America/Sao_Paulo"), ("Kolkatta", "Asia/Kolkata"), ("US Pacific", "US/Pacific")):
         with pytest.raises(ValueError, match=f"Is it {meant}"):
             known_zone(said)
-    for said in ("GMT+2", "UTC+2", "+02:00", "CEST", "IST", "PST", "Z", "India", "Pacific Time", "localtime", "Factory"):
+    for said in ("GMT+2", "UTC+2", "+02:00", "CEST", "IST", "PST", "Z", "India", "Pacific Time", "localtime"):
         with pytest.raises(ValueError, match="Name it by a city"):
             known_zone(said)  # a guess would be hours away
     for said in ("", "nowhere at all", "../../etc/passwd", "."):
