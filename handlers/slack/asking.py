@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import aiohttp
 import slackblocks as sb
 import structlog
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from handlers.drafts import Review
 from handlers.policy import Ruling
@@ -21,7 +20,7 @@ from handlers.slack import entered, forms, windows
 from handlers.slack.answers import Answers
 from handlers.slack.channels import NOT_YOURS, why_not
 from handlers.slack.files import Files, NotRead
-from handlers.slack.front import EXPIRED, UNSTORED, Body, Front, is_closed, slack_error
+from handlers.slack.front import EXPIRED, UNREACHED, UNSTORED, Body, Front, is_closed, slack_error
 from handlers.slack.messages import is_too_long
 from handlers.slack.words import built, escape, plain, section
 from providers.action import Action, Effect
@@ -38,7 +37,6 @@ TOO_LONG = (
 _READING = "Reading what you sent …"
 
 
-_UNREACHED = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError)
 MOST_DRAWN = 500
 """Forms of which is remembered how they were drawn last."""
 
@@ -131,7 +129,7 @@ class Asking:
         read = await self._front.drafts.fill_read(draft, action)
         if read is None:
             return draft, None
-        with contextlib.suppress(*_UNREACHED):  # the window may be closed; then it is offered to go on
+        with contextlib.suppress(*UNREACHED):  # the window may be closed; then it is offered to go on
             await self._front.client.views_update(
                 view_id=draft.view_id, view=windows.checking(sent.kind, _waiting_for(action))
             )
@@ -206,7 +204,7 @@ class Asking:
                 draft, action = await self._read(draft, sent)
             if sent is None or action is not None:
                 await self._show_check(draft, action)
-        except _UNREACHED as error:
+        except UNREACHED as error:
             log.error("review_not_shown", request_id=draft.id, error=slack_error(error))
             if not isinstance(error, SlackApiError):
                 return  # Slack may be away: it is checked once more in a while, or at the next start
@@ -224,7 +222,7 @@ class Asking:
         except Sorry as sorry:
             try:
                 await self._front.client.views_update(view_id=draft.view_id, view=windows.notice("Postroom", sorry))
-            except _UNREACHED as error:
+            except UNREACHED as error:
                 if not is_closed(error):
                     await self._front.tell(_asker_of(draft), sorry)
                 raise
@@ -235,7 +233,7 @@ class Asking:
         """What costs nothing and waits for nobody needs no second look: it was asked for by sending the form."""
         await self._front.drafts.submit_checked(review.draft)
         view = windows.notice(review.action.title, "It is being done. The thread in the channel tells how it goes.")
-        with contextlib.suppress(*_UNREACHED):  # the window may be closed; the thread says it anyway
+        with contextlib.suppress(*UNREACHED):  # the window may be closed; the thread says it anyway
             await self._front.client.views_update(view_id=review.draft.view_id, view=view)
 
     async def resume_checks(self, drafts: list[Request]) -> None:
@@ -259,7 +257,7 @@ class Asking:
         """What came of the check, in the window that waits for it. Raises Sorry if it was sent meanwhile."""
         try:
             await self._front.client.views_update(view_id=draft.view_id, view=view)
-        except _UNREACHED as error:
+        except UNREACHED as error:
             why = "the window was closed" if is_closed(error) else "Slack may not show it"
             await self._offer_to_go_on(draft, what, why)
             if not is_closed(error):

@@ -39,6 +39,14 @@ UNSTORED = (
     "Postroom could not write this down, so nothing was stored and nothing was done. Try again in a few minutes; if it "
     "stays like this, tell whoever runs it: the disk may be full."
 )
+NOT_SHOWN = (
+    "Slack did not take what Postroom wanted to show you, so what you see may be old. Try again in a minute: nothing "
+    "is done twice."
+)
+UNREACHED = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError)
+_IN_TROUBLE = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
 TOO_LATE = frozenset({"expired_trigger_id", "exchanged_trigger_id"})
 FOREIGN = "You belong to another Slack workspace, so Postroom cannot take this from you. Nothing was changed."
 
@@ -153,7 +161,7 @@ class Front:
             ):
                 return
             log.warning("answer_not_given", why="refused, or the payload names nobody")
-        except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+        except UNREACHED as error:
             log.warning("answer_not_given", why=slack_error(error))
 
     async def _told(self, body: Body, text: str, blocks: Sequence[Body] | None) -> bool:
@@ -201,12 +209,12 @@ class Front:
             from_modal = notice("Postroom", await self.named(sorry))
             try:
                 await self.client.views_update(view_id=view["id"], view=from_modal)
-            except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
+            except UNREACHED as error:
                 log.info("window_not_drawn", why=slack_error(error))  # it may be closed; then in a message
             else:
                 return
         if view.get("type") == "home":
-            with contextlib.suppress(SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError):
+            with contextlib.suppress(*UNREACHED):
                 told = notice("Postroom", await self.named(sorry))
                 await self.client.views_open(trigger_id=str(body.get("trigger_id")), view=told)
                 return
@@ -221,7 +229,7 @@ class Front:
             return said
         name = "Somebody"
         if sorry.who:
-            with contextlib.suppress(SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError):
+            with contextlib.suppress(*UNREACHED):
                 user = (await self.client.users_info(user=sorry.who)).get("user") or {}
                 name = str(user.get("real_name") or user.get("name") or name)
         return said.replace("{who}", name)
@@ -234,6 +242,8 @@ class Front:
             await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
         elif is_closed(error):
             log.info("window_closed")  # whoever closed it waits for nothing any more
+        elif will_pass(error):  # what was asked or decided before that stands
+            await self.tell(body, NOT_SHOWN)
         else:
             await self.tell(body, broken(error))
 
@@ -246,6 +256,13 @@ def broken(error: Exception) -> str:
 def is_closed(error: Exception) -> bool:
     """Whether a view could not be changed because its reader has closed it."""
     return isinstance(error, SlackApiError) and slack_error(error) == "not_found"
+
+
+def will_pass(error: Exception) -> bool:
+    """Whether Slack may take it a little later: it was not reached, is in trouble, or was asked too much."""
+    if isinstance(error, SlackApiError):
+        return int(error.response.status_code) >= 429 or slack_error(error) in _IN_TROUBLE
+    return isinstance(error, UNREACHED)
 
 
 def slack_error(error: Exception) -> str:

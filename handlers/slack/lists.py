@@ -11,12 +11,10 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-import aiohttp
 import slackblocks as sb
 import structlog
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from handlers.listings import COUNTED, Filter, Page, Scope, Status
 from handlers.requests import Asker, Sorry
@@ -24,7 +22,7 @@ from handlers.slack import windows
 from handlers.slack.answers import LONGEST_VALUE
 from handlers.slack.channels import NOT_YOURS, asked_in, why_not
 from handlers.slack.digest import DigestCommands
-from handlers.slack.front import Body, Front, slack_error
+from handlers.slack.front import UNREACHED, Body, Front, slack_error, will_pass
 from handlers.slack.happened import in_words
 from handlers.slack.house import HouseCommands
 from handlers.slack.messages import total
@@ -68,7 +66,6 @@ _USAGE = "/postroom requests [mine|team|all] [status] [words]"
 _FOLLOWS = (
     f"For {FOLLOWED // timedelta(minutes=1)} minutes what changes is shown here by itself; then “Refresh” does it."
 )
-_UNREACHED = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SCOPES: Mapping[str, Scope] = {"mine": Scope.MINE, "my": Scope.MINE, "team": Scope.TEAM, "all": Scope.ALL}
@@ -287,9 +284,9 @@ class RequestLists:
                 if self._open.get(view_id) is story:  # otherwise it says something else by now
                     await self._front.client.views_update(view_id=view_id, view=view)
                     story.shown = shown
-            except (Sorry, *_UNREACHED) as error:
+            except (Sorry, *UNREACHED) as error:
                 log.info("story_not_followed", request_id=story.request_id, why=slack_error(error))
-                if not _will_pass(error):
+                if not will_pass(error):
                     self.forget(view_id)
             except BaseException:
                 self.forget(view_id)
@@ -401,13 +398,6 @@ def read_words(words: Sequence[str]) -> Filter:
     if len(_carry(found)) > LONGEST_VALUE - 100:
         raise Sorry("These words are too long to look for. Nothing was listed: leave some out.")
     return found
-
-
-def _will_pass(error: Exception) -> bool:
-    """Whether Slack may take it a little later: it was not reached, is in trouble, or was asked too much."""
-    if isinstance(error, SlackApiError):
-        return int(error.response.status_code) >= 429
-    return isinstance(error, _UNREACHED)
 
 
 # Words about lists.

@@ -20,6 +20,7 @@ from bot.sandbox.faults import Fault as SlackFault
 from bot.sandbox.model import BOT_USER_ID, User
 from bot.settings import JobSettings
 from handlers.requests import Sorry
+from handlers.slack.front import NOT_SHOWN
 from providers.mailin.sandbox import Fault
 from storage.records import MessageKind, NewMessage, RequestState
 from tests.house import House, Story, open_house, prices, reading
@@ -980,6 +981,27 @@ class TestAWindowThatSlackDoesNotDraw:
         await house.tick()
 
         assert house.ana.messages("dm")[-1].text == EXPIRED
+
+    @pytest.mark.parametrize(
+        "fault", [SlackFault.rate_limited(30), SlackFault.server_error(), SlackFault.error("internal_error"),
+                  SlackFault.cut_before()],
+    )  # fmt: skip
+    async def test_what_came_of_a_click_that_was_taken(self, house: House, fault: SlackFault) -> None:
+        """Whoever said yes may not read that nothing was done."""
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.opens_home()
+        await house.tick()
+        assert house.omar.home is not None
+        await house.omar.clicks(house.omar.home, "Open")
+        window = await house.omar.sees_modal(lambda one: one.reads("asked: $12.50"))
+        house.slack.faults.add("views.update", fault)
+
+        await house.omar.clicks(window, "approve")
+        await house.tick()
+
+        assert house.bought == ["acme.com"]
+        assert await story.state() is RequestState.WORKING
+        assert [message.text for message in house.omar.messages("dm")] == [NOT_SHOWN]
 
     async def test_that_it_cannot_be_checked(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(*_: Any) -> None:
