@@ -46,6 +46,7 @@ _LAST_NAME = ("lastname", "last", "surname", "familyname")
 _SAID: Mapping[Column, str] = {"email": "an e-mail address", "domain": "a domain name", "name": "a name"}
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
@@ -262,9 +263,21 @@ def _csv_rows(content: bytes, most_rows: int | None) -> Iterator[tuple[int, list
 
 
 def _decoded(content: bytes) -> str:
-    """As Excel writes it: UTF-8 with or without a mark, UTF-16 with one, or else what Windows calls ANSI."""
+    """As Excel writes it: UTF-8 with or without a mark, UTF-16 with one, or else what Windows calls ANSI.
+
+    What is UTF-8 but for a place or two is not read as ANSI: all its other names would become other names.
+    """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace")
+    lossy = content.decode("utf-8-sig", errors="replace")
+    broken = lossy.count("\ufffd")
+    if 0 < broken < len(_BEYOND_ASCII.findall(lossy)) - broken:
+        before, unread, _ = lossy.partition("\ufffd")
+        row = len((before + unread).splitlines())
+        raise Unreadable(
+            f"Row {row} has a character that cannot be read, although the others can. Correct it, save the list as "
+            "“CSV UTF-8”, and attach that."
+        )
     for encoding in ("utf-8-sig", "cp1252"):
         try:
             return content.decode(encoding)

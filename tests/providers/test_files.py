@@ -260,6 +260,14 @@ class TestRows:
 
 
 class TestCsv:
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+    def test_a_stray_byte_does_not_make_other_names_of_all_others(self, mark: bytes) -> None:
+        """Read as ANSI, José León would be JosÃ© LeÃ³n, and get the mailbox josa.lea3n@acme.com."""
+        content = mark + "name\nAna Muñoz\nJosé León\n".encode() + b"\xcd\xf1igo Ruiz\n"
+        with pytest.raises(Unreadable) as refused:
+            lines_of(content, NAMES)
+        assert refused.value.sentence.startswith("Row 4 has a character that cannot be read")
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
     def test_encodings(self, encoding: str) -> None:
         content = as_csv([["email", "name"], ["ana@acme.com", "Ana Muñoz"]], ";", encoding)
