@@ -311,7 +311,7 @@ class Jobs:
         match found:
             case _Broke():
                 broke = "Postroom itself broke while it was looking."
-                return await self._look_later(job, request, None, chance, evidence=broke)
+                return await self._look_later(job, request, None, chance, evidence=broke, is_blind=True)
             case ProviderError():
                 detail = found.detail or found.sentence
                 log.info("look_failed", request_id=request.id, account=job.account, detail=detail)
@@ -319,7 +319,9 @@ class Jobs:
                 job = self._not_seen(job)
                 said = _not_seen_because(found)
                 stuck = self._needs_help(job, request, found)
-                return await self._look_later(job, request, stuck, chance, evidence=said, asked_to_wait=asked)
+                return await self._look_later(
+                    job, request, stuck, chance, evidence=said, asked_to_wait=asked, is_blind=True
+                )
             case Later():
                 await self._outcomes.postpone(request, action, found, expect=[RequestState.UNKNOWN])
             case Done() | Failed():
@@ -373,10 +375,12 @@ class Jobs:
         *,
         evidence: str,
         asked_to_wait: float | None = None,
+        is_blind: bool = False,
     ) -> Job | None:
+        """`is_blind`: this look told nothing about it, and it may well have ended."""
         now = self._clock.now()
         if now >= job.deadline_at:
-            await self._give_up(job, request, seen, evidence)
+            await self._give_up(job, request, seen, evidence, is_blind=is_blind)
             return None
         usual = self._usual_of(job, request)
         wait = wait_before_look(now - job.started_at, self._times, chance, usual=usual, asked_to_wait=asked_to_wait)
@@ -388,7 +392,9 @@ class Jobs:
             self._changed("outbox")
         return None
 
-    async def _give_up(self, job: Job, request: Request, seen: Outcome | None, evidence: str) -> None:
+    async def _give_up(
+        self, job: Job, request: Request, seen: Outcome | None, evidence: str, *, is_blind: bool
+    ) -> None:
         items = seen.items if seen is not None else ()  # with what an earlier look has seen: `ask_person` adds that
         before = self._requests.outcome_of(request)
         if seen is None and isinstance(before, Unknown) and before.evidence and before.evidence not in evidence:
@@ -404,7 +410,10 @@ class Jobs:
             if isinstance(looked_up, Unknown) and looked_up.evidence:
                 evidence = f"{evidence} {looked_up.evidence}"
             watched = span(self._clock.now() - job.started_at)
-            summary = f"The provider has not finished after {watched}, so Postroom no longer asks it by itself."
+            known = (
+                "it cannot be seen whether the provider has finished" if is_blind else "the provider has not finished"
+            )
+            summary = f"After {watched} {known}, so Postroom no longer asks it by itself."
             outcome = Unknown(summary=summary, evidence=evidence, items=items, ref=_handle(job))
             await self._settling.ask_person(request, outcome, "stuck")
         else:

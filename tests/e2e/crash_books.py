@@ -19,7 +19,7 @@ LINES = {
     "done": ":tada: <@U0ANA> Both domains are live. Cost: $40.50.",
     "unknown": ":mag: ",
     "asks": ":warning: <@U0ANA> ",
-    "stuck": ":warning: <@U0ANA> The provider has not finished",
+    "stuck": ":warning: <@U0ANA> After ",
     "settled": ":ballot_box_with_check: <@U0OMAR> looked and says: it did not happen.",
     "failed": ":x: <@U0ANA> ",
     "denied": ":no_entry: <@U0ANA>, <@U0OMAR> denied this. Nothing was bought.\n> Too dear",

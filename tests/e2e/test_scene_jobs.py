@@ -216,7 +216,7 @@ class TestDeadline:
     async def test_it_is_said_and_asked_and_not_polled_for_ever(self, stuck: Story) -> None:
         house = stuck.house
         assert stuck.thread[-1].splitlines() == [
-            ":warning: <@U0ANA> The provider has not finished after an hour, so Postroom no longer asks it by itself.",
+            ":warning: <@U0ANA> After an hour the provider has not finished, so Postroom no longer asks it by itself.",
             "What was seen: Mailin is registering.",
             ":hourglass_flowing_sand: `acme.com` — bought, being set up",
             "*What to do now:* somebody who may approve says on the card in <#C0APPROVALS> what is true.",
@@ -240,6 +240,8 @@ class TestDeadline:
 
         card = reading(story.card.blocks)
         assert "*Needs a person.*" in card
+        assert "After 48 hours it cannot be seen whether the provider has finished, so Postroom no longer" in card
+        assert "has not finished" not in card + "\n".join(story.thread)
         assert "> When Postroom looked last, it did not get through to the provider." in card
         assert "That says nothing about the order." in card
         assert "othing was sent" not in card + "\n".join(story.thread)

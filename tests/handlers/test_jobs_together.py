@@ -161,7 +161,10 @@ class TestTheEnd:
 
         told = await stage.rows("SELECT body FROM messages WHERE kind = 'note'")
         assert len(told) == 1
-        assert "has not finished after an hour, so Postroom no longer asks it by itself." in told[0][0]
+        assert (
+            "After an hour it cannot be seen whether the provider has finished, so Postroom no longer asks"
+            in told[0][0]
+        )
         assert "That says nothing about the order." in told[0][0]
         assert await stage.rows("SELECT state, asks_person FROM requests") == [("unknown", 1)]
 
@@ -202,7 +205,7 @@ class TestTheEnd:
             await looks(stage)
 
             (told,) = (row[0] for row in await stage.rows("SELECT body FROM messages WHERE body LIKE '%stuck%'"))
-            assert "has not finished after 7 days, so Postroom no longer asks it by itself." in told
+            assert "After 7 days the provider has not finished, so Postroom no longer asks it by itself." in told
             assert accepted.name_servers[0] in told
             assert "keeps looking" not in told
 
