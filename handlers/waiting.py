@@ -226,7 +226,8 @@ class Waiting:
         return [NewMessage(MessageKind.CARD, one) for one in sorted((people | stand_ins) - {request.requester})]
 
     async def rule_anew(self) -> int:
-        """The settings have other rules than before: they hold for what waits as well. Returns how many changed.
+        """The settings have other rules than before, or another channel for cards: they hold for what waits as well.
+        Returns how many are ruled otherwise.
 
         Raises DirectoryUnavailable when not all could be ruled; those that were stay so.
         """
@@ -237,6 +238,7 @@ class Waiting:
                 changed += await self._store.waiting.rule_anew(request.id, asking=asking, now=self._clock.now())
             except Sorry as sorry:
                 log.warning("not_ruled_anew", request_id=request.id, why=sorry.sentence)
+        await self._store.outbox.cards_stand_in(self._policy.channel, self._clock.now())
         return changed
 
 

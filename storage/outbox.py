@@ -169,6 +169,23 @@ class Outbox:
 
         await self._database.write(change)
 
+    async def cards_stand_in(self, channel: str, now: datetime) -> None:
+        """What asks people, in another channel so far, gets a card in this one, unless it has one there."""
+
+        def change(db: Database) -> None:
+            elsewhere = db.execute(
+                "SELECT id FROM requests WHERE (state = 'awaiting_approval' OR (state = 'unknown' AND asks_person = 1))"
+                " AND EXISTS (SELECT 1 FROM messages WHERE request_id = requests.id AND kind = 'card'"
+                " AND channel GLOB '[CG]*')"
+                " AND NOT EXISTS (SELECT 1 FROM messages WHERE request_id = requests.id AND kind = 'card'"
+                " AND channel = ?)",
+                [channel],
+            ).fetchall()
+            for row in elsewhere:
+                owe_messages(db, row["id"], [NewMessage(MessageKind.CARD, channel)], now)
+
+        await self._database.write(change)
+
     async def next_due(self, closed: Collection[str] = ()) -> datetime | None:
         """When the next owed message may be tried, those behind another and those for `closed` channels left out."""
 

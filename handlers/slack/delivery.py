@@ -241,6 +241,11 @@ class Delivery:
             await self._store.outbox.move_thread(message.request_id, owed.request.requester, self._clock.now())
         else:
             maybe = word in MAYBE_DONE or error.response.status_code >= 500
+            if word in NO_WAY_IN and message.kind not in _STORY and self._is_elsewhere(message.channel):
+                # Cards stand in another channel by now, and nothing is to be decided in this one.
+                log.warning("card_left_as_it_is", message_id=message.id, channel=message.channel, error=word)
+                await self._store.outbox.sent(message, ts=message.ts, posted_in=message.posted_in)
+                return
             is_needless = message.kind is MessageKind.CARD or word in _NOBODY_THERE
             if is_person(message.channel) and is_needless and not maybe:
                 await self._refused_in_person(owed, error)
@@ -248,6 +253,9 @@ class Delivery:
             if message.kind is MessageKind.CARD and not message.ts and not maybe:
                 await self._tell_thread(owed, word)
             await self._later(owed, error, maybe_posted=owed.begun_before or maybe)
+
+    def _is_elsewhere(self, channel: str) -> bool:
+        return not is_person(channel) and channel != self._messages.cards
 
     async def _refused_in_person(self, owed: Owed, error: SlackApiError) -> None:
         """Somebody's own copy of a card is a kindness: the card itself is in the channel, so it may be missing. A story

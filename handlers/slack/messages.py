@@ -77,6 +77,11 @@ class Messages:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
+    @property
+    def cards(self) -> str:
+        """The channel where cards stand."""
+        return self._requests.policy.channel
+
     def render(self, owed: Owed) -> Rendered:
         """The revision of a message that shows its request as it is now."""
         match owed.message.kind:

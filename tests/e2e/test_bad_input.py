@@ -723,6 +723,41 @@ class TestPlacesAndMessages:
         assert house.bought == ["acme.com"]
         assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
 
+    async def test_another_channel_for_cards_gets_those_that_could_not_be_posted(self, house: House) -> None:
+        house.slack.remove("#approvals", BOT_USER_ID)
+        story = await house.asks(house.ana, "acme.com")
+        await house.runs_for(minutes=5)
+
+        await house.restarts(slack=house.settings.slack.model_copy(update={"approvals_channel": "C0GENERAL"}))
+        await house.runs_for(minutes=5)
+
+        [card] = house.slack.messages("C0GENERAL")
+        await house.omar.clicks(card, "approve")
+        await house.runs_for(minutes=30)
+        assert house.bought == ["acme.com"]
+        assert len(house.slack.messages("C0GENERAL")) == 1
+        assert len([line for line in story.thread if "could not be posted" in line]) == 1
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
+    async def test_another_channel_for_cards_because_the_old_one_was_archived(self, house: House) -> None:
+        ended = await house.asks(house.ana, "acme.com")
+        waits = await house.asks(house.ana, "acme.co")
+        house.slack.add_channel(replace(house.slack.channel("#approvals"), is_archived=True))
+        await house.omar.clicks(ended.card, "approve")
+        await house.runs_for(minutes=30)
+
+        await house.restarts(slack=house.settings.slack.model_copy(update={"approvals_channel": "C0GENERAL"}))
+        await house.restarts()
+        await house.runs_for(minutes=5)
+
+        [card] = house.slack.messages("C0GENERAL")
+        assert card.reads(f"`{waits.id}`")
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+        await house.omar.clicks(card, "approve")
+        await house.runs_for(minutes=30)
+        assert house.bought == ["acme.com", "acme.co"]
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
     async def test_the_thread_hears_of_it_also_when_slack_was_away_first(self, house: House) -> None:
         house.slack.remove("#approvals", BOT_USER_ID)
         house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=2)
