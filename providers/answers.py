@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
+import idna
 import structlog
 from pydantic import (
     BaseModel,
@@ -134,8 +135,22 @@ def secret(value: Any) -> SecretStr | None:
     return SecretStr(value) if isinstance(value, str) and value else None
 
 
+def domain_name(value: Any) -> Any:
+    """A domain as people ask for it, however it is listed: in ASCII, without the dot that may stand behind it."""
+    if not isinstance(value, str):
+        return value
+    bare = value.strip().rstrip(".")
+    if not bare.isascii():
+        try:
+            return idna.encode(bare, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            return value
+    return bare
+
+
 Text = Annotated[str, BeforeValidator(text)]
 Name = Annotated[str, BeforeValidator(text), Field(min_length=1)]
+Listed = Annotated[str, BeforeValidator(text), BeforeValidator(domain_name), Field(min_length=1)]
 Number = Annotated[int | None, BeforeValidator(whole)]
 Count = Annotated[int | None, BeforeValidator(how_many)]
 Secret = Annotated[SecretStr | None, BeforeValidator(secret)]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from providers.answers import Number, Rows, Shape, Text, left_out, text, whole
+from providers.answers import Number, Rows, Shape, Text, domain_name, left_out, text, whole
 
 CREATED = "Created successfully."
 """What a task says of a mailbox that was made, to the letter. Anything else is something to look at."""
@@ -140,14 +140,14 @@ def parse_domains(body: Any) -> Rows[Domain]:
     results = _results(body)
     domains = (
         Domain(
-            name,
+            str(domain_name(name)),
             text(facts.get("status")),
             text(facts.get("domain_quota")),
             whole(facts.get("mailbox_count")),
             _date(facts.get("created_at")),
         )
         if isinstance(facts, dict)
-        else Domain(name)
+        else Domain(str(domain_name(name)))
         for name, facts in results.items()
         if name.strip()
     )

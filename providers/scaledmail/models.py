@@ -17,7 +17,7 @@ from pydantic import (
     SecretStr,
 )
 
-from providers.answers import Count, Name, Shape, Text, how_many, read_rows, secret
+from providers.answers import Count, Listed, Name, Shape, Text, domain_name, how_many, read_rows, secret
 
 CURRENCY = "USD"
 """What ScaledMail's prices are in; its answers do not say."""
@@ -172,7 +172,8 @@ class Stock(_Answer):
 
     def inbox(self, domain: str) -> PrewarmInbox | None:
         """The one of this name, None when it is not (or no longer) for sale."""
-        return next((inbox for inbox in self.inboxes if inbox.domain.lower() == domain.lower()), None)
+        wanted = domain.lower()
+        return next((inbox for inbox in self.inboxes if str(domain_name(inbox.domain)).lower() == wanted), None)
 
 
 class Domain(_Answer):
@@ -182,7 +183,7 @@ class Domain(_Answer):
     """
 
     id: Annotated[Text, Field(validation_alias=AliasChoices("id", "domain_id", "domainId", "_id"))] = ""
-    name: Annotated[Name, Field(validation_alias=AliasChoices("domain", "name", "domain_name", "domainName"))]
+    name: Annotated[Listed, Field(validation_alias=AliasChoices("domain", "name", "domain_name", "domainName"))]
     tag: Annotated[Text, Field(validation_alias=AliasChoices("tag", "order_tag", "orderTag"))] = ""
     order_id: Annotated[
         Text, Field(validation_alias=AliasChoices("order_id", "orderId", "payment_id", "paymentId"))

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from providers.answers import Count, Name, Secret, Shape, Text, moment, text
+from providers.answers import Count, Listed, Name, Secret, Shape, Text, moment, text
 
 MOST_TEMPLATES = 50
 """In one account (endpoint row 11)."""
@@ -73,7 +73,7 @@ class _Wanted(BaseModel):
 class Domain(_Answer):
     """A custom domain with how it did over the last 30 days (endpoint row 7). None is "Smailor does not say"."""
 
-    name: Annotated[Name, Field(validation_alias=AliasChoices("domain", "name", "domainName", "hostname"))]
+    name: Annotated[Listed, Field(validation_alias=AliasChoices("domain", "name", "domainName", "hostname"))]
     verified: Annotated[Maybe, Field(validation_alias=AliasChoices("verified", "isVerified", "is_verified"))] = None
     sends: Annotated[
         Count,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, JsonValue
+from pydantic import AliasChoices, BeforeValidator, Field, JsonValue
 
+from providers.answers import domain_name
 from providers.mailin.lenient import (
     OBJECT_OR_NONE,
     OBJECTS,
@@ -75,7 +76,7 @@ class AzureOrder(Shape):
     """An order (endpoint row 70)."""
 
     id: Number = None
-    domain: Annotated[str, Field(min_length=1)]
+    domain: Annotated[str, BeforeValidator(domain_name), Field(min_length=1)]
     mailbox_mode: Text = ""
     full_name: Texts = ()
     is_purchase: YesOrNo = None

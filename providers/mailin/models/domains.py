@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
+from providers.answers import domain_name
 from providers.mailin.lenient import Moment, Names, Number, OptionalText, Shape, Text, YesOrNo, one_of
 
 Hosting = Literal["smtp", "google"]
@@ -35,7 +36,7 @@ class Domain(Shape):
     """A domain of the account, from a listing or by itself (endpoint rows 23 to 25, 45)."""
 
     id: Number = None
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, BeforeValidator(domain_name), Field(min_length=1)]
     main_domain: OptionalText = None
     """The main domain's name, or its id as text: Mailin gives either."""
     name_servers: Names = ()

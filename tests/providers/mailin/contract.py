@@ -96,7 +96,7 @@ CONTRACTS = (
             Means(Fault.answers(409, word="It already exists."), AlreadyExists, AlreadyExists, AlreadyExists),
             Means(Fault.answers(500, word="No query results for model."), NotFound, Unclear, Unclear),
         ),
-        listings=(Listing(fill, lambda c: c.mailboxes_of("huge.com"), lambda mailbox: mailbox.id),),
+        listings=(Listing(fill, lambda c: c.mailboxes_of("huge.com"), lambda mailbox: mailbox.username),),
         words=(
             Word("a batch of domains", job("job_status"), lambda c: _state(c.job_status(UUID))),
             Word("a batch of mailboxes", job("mailbox_job"), lambda c: _state(c.mailbox_job(UUID))),
