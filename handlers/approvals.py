@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from handlers.policy import Part, Refusal, Ruling, is_group, missing, right_of, shortages, void_votes
-from handlers.requests import GONE, POSTROOM, SEEN, NotAllowed, Requests, Sorry, note
+from handlers.requests import GONE, POSTROOM, SEEN, SILENT, NotAllowed, Requests, Sorry, note
 from handlers.rulings import Rulings
 from handlers.who import DirectoryUnavailable, Roll, people_in
 from providers.accounts import Clock
@@ -37,7 +37,6 @@ from storage.records import (
 )
 from storage.store import Store
 
-_SILENT = "Slack did not say who may decide, so your click was not taken. Try again in a minute."
 _CHANGED = "This request has changed since that card was shown. Nothing was decided: read the new card."
 _TAKEN = "Slack has sent this click before, and it was taken then. Nothing was changed."
 _NOT_IN_IT = "Not all of what you took out is in this request. Nothing was decided: read the new card."
@@ -175,7 +174,7 @@ class Approvals:
                 async with asyncio.timeout_at(until):
                     roll = roll.and_also(await self._asked(unasked))
             except TimeoutError as error:
-                raise Sorry(_SILENT) from error
+                raise Sorry(SILENT) from error
             try:
                 return await judged(roll)
             except _Unresolved as unresolved:
@@ -183,7 +182,7 @@ class Approvals:
             except NotAllowed as refused:
                 await self._refused(await self._requests.found(request_id), by, what, roll, refused)
                 raise
-        raise Sorry(_SILENT)
+        raise Sorry(SILENT)
 
     async def deciding(
         self, request_id: str, by: str, *, seen: str, what: str = "decide", says_yes: bool = False
@@ -321,7 +320,7 @@ class Approvals:
         try:
             return await self._who.roll(named)
         except DirectoryUnavailable as error:
-            raise Sorry(_SILENT) from error
+            raise Sorry(SILENT) from error
 
     def _without(self, request: Request, out: Collection[str]) -> Content:
         """What is left of a request when some of its subjects are taken out, at the prices that were quoted."""
@@ -484,7 +483,7 @@ class Approvals:
             if by not in await self._who.among([*ids, *owners]):
                 raise Sorry("You have no approvals that could be handed over. Nothing was changed.")
         except DirectoryUnavailable as error:
-            raise Sorry(_SILENT) from error
+            raise Sorry(SILENT) from error
         handed = Delegation(new_id("away"), by, delegate, channel, now, until)
         fact = Fact(by, "handed_over", {"to": delegate, "until": until.isoformat()})
         await self._store.delegations.hand_over(handed, fact)

@@ -9,7 +9,7 @@ from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from handlers.requests import SEEN, NotAllowed, Sorry
+from handlers.requests import SEEN, SILENT, NotAllowed, Sorry
 from handlers.slack import entered, windows
 from handlers.slack.answers import Answers
 from handlers.slack.asking import Asking
@@ -239,6 +239,10 @@ class Decisions:
         except entered.FormError as error:
             await ack(response_action="errors", errors=error.errors)
         except Sorry as sorry:
+            field = windows.first_input(view)
+            if sorry.sentence == SILENT and field:  # in a minute it may be sent as it is: what was typed stays there
+                await ack(response_action="errors", errors={field: SILENT})
+                return
             await self._refused(body, str(view.get("callback_id") or ""), request_id, sorry)
             sentence = await self._front.named(sorry)
             await ack(response_action="update", view=windows.notice(not_done, sentence))

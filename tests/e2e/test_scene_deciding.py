@@ -143,6 +143,23 @@ class TestUserGroups:
         assert house.privately(house.omar, "#approvals") == [NOT_ENTITLED]
         assert house.bought == ["one.com"]
 
+    async def test_when_slack_does_not_say_who_is_in_it_a_typed_reason_is_kept(self, house: House) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.clicks(story.card, "deny")
+        form = await house.omar.sees_modal("deny")
+        await house.omar.fills(form, reason="Too dear, and we have three of these.")
+        await house.passes(minutes=2)
+        house.slack.faults.add("usergroups.users.list", SlackFault.rate_limited())
+
+        sent = await house.omar.submits(form)
+
+        assert sent.errors == {
+            "reason": "Slack did not say who may decide, so your click was not taken. Try again in a minute."
+        }
+        assert form.values["reason"] == "Too dear, and we have three of these."
+        assert (await house.omar.submits(form)).result == "closed"
+        assert await story.state() is RequestState.DENIED
+
     @pytest.mark.parametrize(
         "fault",
         [
