@@ -13,7 +13,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from handlers.background import Background
-from handlers.outcomes import Outcomes, remembering
+from handlers.outcomes import THERE, Outcomes, remembering
 from handlers.pace import learnt, wait_before_look
 from handlers.policy import JobTimes
 from handlers.requests import NOTHING_DONE, Requests, Sorry
@@ -405,8 +405,9 @@ class Jobs:
                 request, looked_up, expect=[RequestState.WORKING, RequestState.UNKNOWN]
             ):
                 return
-            if looked_up is not None and looked_up.items:
-                items = looked_up.items
+            found = () if looked_up is None else looked_up.items
+            there = {item.name: item for item in found if item.state in THERE}
+            items = tuple(there.get(item.name, item) for item in items) or found
             if isinstance(looked_up, Unknown) and looked_up.evidence:
                 evidence = f"{evidence} {looked_up.evidence}"
             watched = span(self._clock.now() - job.started_at)

@@ -47,6 +47,8 @@ _SAID: Mapping[Column, str] = {"email": "an e-mail address", "domain": "a domain
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_SEPARATOR = re.compile(r"sep=([,;|\t])(?=[\r\n])", re.IGNORECASE)
+"""The first line with which some programs tell Excel what separates the columns."""
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
@@ -243,9 +245,12 @@ def _csv_rows(content: bytes, most_rows: int | None) -> Iterator[tuple[int, list
     text = _decoded(content).removesuffix("\x1a")
     if _BINARY.search(text):
         raise Unreadable("This is neither CSV nor XLSX. Save the list as one of them, and attach that.")
+    named = _SEPARATOR.match(text)
+    delimiter = named[1] if named else _delimiter(text)
+    text = text[named.end() :] if named else text  # the row stays, empty: the others keep their numbers
     number = 0
     lines = io.TextIOWrapper(io.BytesIO(text.encode(errors="surrogatepass")), "utf-8", "surrogatepass", newline="")
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for number, cells in enumerate(reader, 1):
             if any(map(str.strip, cells)):

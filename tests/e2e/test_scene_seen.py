@@ -110,3 +110,26 @@ class TestAJobThatIsForgotten:
 
         assert await self.story.state() is RequestState.UNKNOWN
         assert "> When Postroom looked last, it could not see how it is." in reading(self.story.card.blocks)
+
+    async def test_what_was_never_sent_is_not_called_unknown(self, house: House) -> None:
+        await house.restarts(jobs=JobSettings(deadline_hours=1))
+        house.mailin.own("acme.com")
+        lines = [f"m{number:02}@acme.com Ana Ruiz" for number in range(12)]
+        form = await house.form(house.ana, "/mailbox create")
+        await house.ana.fills(form, mailboxes="\n".join(lines), reason="Spring")
+        await house.ana.submits(form)
+        await house.ana.submits(await house.ana.sees_modal("review"))
+        story = await house.story_of(house.ana)
+        house.mailin.faults.add("create_mailboxes", Fault.slow(0))
+        house.mailin.faults.add("create_mailboxes", Fault.answers(311))
+        await house.omar.clicks(story.card, "approve")
+        await house.tick()
+        lost = next(number for number, box in house.mailin.mailboxes.items() if box.username == "m03@acme.com")
+        del house.mailin.mailboxes[lost]
+        await house.runs_for(minutes=70)
+
+        card = reading(story.card.blocks)
+        assert await story.state() is RequestState.UNKNOWN
+        assert "`m02@acme.com` — live" in card
+        assert "`m03@acme.com` — not known" in card
+        assert "`m11@acme.com` — not known" not in card

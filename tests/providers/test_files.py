@@ -260,6 +260,14 @@ class TestRows:
 
 
 class TestCsv:
+    @pytest.mark.parametrize("sign", [",", ";", "|"])
+    def test_the_line_that_tells_excel_what_separates_columns(self, sign: str) -> None:
+        content = f"\ufeffsep={sign}\r\nemail{sign}name\r\nana@acme.com{sign}Ana\r\n".encode()
+        assert lines_of(content, EMAIL) == ["ana@acme.com"]
+        with pytest.raises(Unreadable) as refused:
+            lines_of(f"sep={sign}\nemail\nana\n".encode(), EMAIL)
+        assert refused.value.sentence.startswith("Row 3: “ana”")
+
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     def test_a_stray_byte_does_not_make_other_names_of_all_others(self, mark: bytes) -> None:
         """Read as ANSI, José León would be JosÃ© LeÃ³n, and get the mailbox josa.lea3n@acme.com."""
