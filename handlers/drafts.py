@@ -252,10 +252,13 @@ class Drafts:
     async def may_reveal(self, by: str, action: Action, account: str) -> None:
         """Raises Sorry unless the settings let `by` see credentials."""
         named = self._policy.may_reveal
-        if by not in await self._requests.now(self._policy.default.approvers if named is None else named):
-            await self._store.facts.note("", Fact(by, "reveal_refused", _revealing(action, account)), self._clock.now())
-            whom = "those who may approve" if named is None else "those whom Postroom's settings name for that"
-            raise Sorry(f"Credentials are shown only to {whom}. Nothing was shown.")
+        whom = "those who may approve" if named is None else "those whom Postroom's settings name for that"
+        if not await self._requests.is_member(by):  # whoever has become a guest is named there all the same
+            whom = "members of this workspace"
+        elif by in await self._requests.now(self._policy.default.approvers if named is None else named):
+            return
+        await self._store.facts.note("", Fact(by, "reveal_refused", _revealing(action, account)), self._clock.now())
+        raise Sorry(f"Credentials are shown only to {whom}. Nothing was shown.")
 
     async def begin_reveal(self, draft: Request, action: Action, account: str, view_id: str) -> Request:
         """Write down that it is about to be shown; a form shows it once, however often it is sent. Raises Sorry."""

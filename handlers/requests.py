@@ -204,6 +204,13 @@ class Requests:
         except DirectoryUnavailable as error:
             raise Sorry(SILENT) from error
 
+    async def is_member(self, user: str) -> bool:
+        """Whether somebody may act here at this moment, as guests may not. Raises Sorry when Slack does not say."""
+        try:
+            return await self.who.is_active(user)
+        except DirectoryUnavailable as error:
+            raise Sorry(SILENT) from error
+
     async def groups_of(self, user: str) -> frozenset[str]:
         """The groups of the rules that somebody is in at this moment. Raises Sorry when Slack does not say."""
         try:

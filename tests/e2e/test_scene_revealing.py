@@ -207,3 +207,19 @@ async def test_whoever_may_not_see_it_uses_nothing_up(house: House) -> None:
 
     assert facts(house) == ["reveal_refused"]
     assert books(house).keys == []
+
+
+@pytest.mark.parametrize("standing", ["guest", "single_channel_guest"])
+async def test_whoever_has_become_a_guest_is_shown_none_although_the_settings_name_them(
+    house: House, standing: str
+) -> None:
+    house.slack.set_standing("omar", standing)
+    house.clock.advance(minutes=5)
+    form = await house.form(house.omar, "/campaign api-key ci")
+    sent = await house.omar.submits(form)
+    await house.tick()
+
+    assert sent.modal is not None
+    assert sent.modal.reads("Credentials are shown only to members of this workspace. Nothing was shown.")
+    assert facts(house) == ["reveal_refused"]
+    assert books(house).keys == []
