@@ -41,6 +41,12 @@ _CHANGED = "This request has changed since that card was shown. Nothing was deci
 _TAKEN = "Slack has sent this click before, and it was taken then. Nothing was changed."
 _NOT_IN_IT = "Not all of what you took out is in this request. Nothing was decided: read the new card."
 _NOTHING_LEFT = "That takes out everything. Nothing was decided: deny the request instead."
+_TOO_LATE_TO_STOP = (
+    "It is too late to stop this: it has been sent to the provider, or is just being sent. Nothing was changed; its "
+    "thread tells how it goes."
+)
+_FAILED_ALREADY = "This has failed already, so nothing is left to stop. Its thread tells why."
+_NEVER_SENT = (RequestState.DENIED, RequestState.CANCELLED, RequestState.EXPIRED)
 LONGEST_AWAY = timedelta(days=366)
 _PATIENCE = 2.5
 """Seconds for all that the workspace is asked for one click: Slack waits three for its answer."""
@@ -281,6 +287,7 @@ class Approvals:
             yes, lacks = [], list(parts)  # the rules ask for fewer than before: one says it once more, and that decides
         handed = books.handed_to(by, self._clock.now())
         away = roll.active(one.principal for one in handed)
+        voters = {one.voter for one in yes}
         right = right_of(
             by,
             requester=request.requester,
@@ -288,7 +295,8 @@ class Approvals:
             entitled=frozenset().union(*people.values()),
             wanted=None if says_no else frozenset().union(*(people[part.named] for part in lacks)),
             delegations=[one for one in handed if one.principal in away],
-            voted={one.voter for one in yes} | {one.principal for one in yes},
+            voted=voters | {one.principal for one in yes},
+            stood_for={one.principal for one in yes} - voters,
         )
         if isinstance(right, Refusal):
             raise NotAllowed(right.sentence)
@@ -377,7 +385,7 @@ class Approvals:
             now=self._clock.now(),
         )
         if cancelled is None:
-            raise await self._requests.too_late(request_id)
+            raise await self._too_late_to_stop(request_id)
         self._requests.moved(cancelled)
         return cancelled
 
@@ -403,14 +411,26 @@ class Approvals:
             anew=anew,
             fact=Fact(by, "stopped", _named(click)),
             # What nobody had to approve has no card yet that could ask.
-            messages=[note(request, "stopped", by=by), NewMessage(MessageKind.CARD, self._policy.channel)],
+            messages=[
+                note(request, "stopped", by=by, **({} if request.decided_by else {"decided": False})),
+                NewMessage(MessageKind.CARD, self._policy.channel),
+            ],
             attend_at=now,
             now=now,
         )
         if stopped is None:
-            raise await self._requests.too_late(request_id)
+            raise await self._too_late_to_stop(request_id)
         self._requests.moved(stopped)
         return stopped
+
+    async def _too_late_to_stop(self, request_id: str) -> Sorry:
+        """What to tell somebody who wanted it not to be sent: whether it was, not who had said yes to it."""
+        request = await self._store.requests.get(request_id)
+        if request is not None and request.state is RequestState.FAILED:
+            return Sorry(_FAILED_ALREADY)
+        if request is None or request.state is RequestState.AWAITING or request.state in _NEVER_SENT:
+            return await self._requests.too_late(request_id)
+        return Sorry(_TOO_LATE_TO_STOP)
 
     async def _not_taken(self, request: Request, click: str) -> None:
         """Raises Sorry if this very click was taken before."""

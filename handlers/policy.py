@@ -42,6 +42,9 @@ _ENOUGH = (
     "Nothing was changed."
 )
 _VOTED = "You have already approved this; it waits for somebody else. Nothing was changed."
+_VOTED_INSTEAD = (
+    "Whoever decides in your place has already approved this for you; it waits for somebody else. Nothing was changed."
+)
 _VOTED_FOR = (
     "Whoever handed their decisions over to you has already approved this; it waits for somebody else. "
     "Nothing was changed."
@@ -322,6 +325,14 @@ def rule(policy: Policy, c: Circumstances) -> Ruling:
     return Ruling(matched.name, tuple(why), True, terms, groups)
 
 
+def asked_all_the_same(ruling: Ruling) -> Ruling:
+    """What asks anew is approved by nobody but people: those whom its rule names, and it says so."""
+    if not ruling.auto:
+        return ruling
+    why = "What asks anew is not approved by itself, however little it costs."
+    return replace(ruling, auto=False, why=(*ruling.why[:-1], why, _who_decides(ruling.terms)))
+
+
 def _each_once(*named: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for some in named for one in some))
 
@@ -482,19 +493,20 @@ def right_of(
     wanted: frozenset[str] | None = None,
     delegations: Sequence[Delegation] = (),
     voted: Collection[str] = (),
+    stood_for: Collection[str] = (),
 ) -> str | Refusal:
     """For whom `by` decides: themselves, or somebody entitled who handed their decisions over to them.
 
     `entitled` are the people that the ruling's terms name, as of now, and `wanted` those of them whose yes is still
     missing (None: all); `delegations` those in force. `voted` is everyone who has said yes and everyone for whom it was
-    said, so that one person never counts twice, in whatever role. The requester decides only where the ruling says so,
-    and by nobody in their place.
+    said, so that one person never counts twice, in whatever role; for those in `stood_for` somebody else has said it.
+    The requester decides only where the ruling says so, and by nobody in their place.
     """
     wanted = entitled if wanted is None else wanted
     if by == requester and not ruling.terms.requester_may:
         return Refusal(_OWN)
     if by in voted:
-        return Refusal(_VOTED)
+        return Refusal(_VOTED_INSTEAD if by in stood_for else _VOTED)
     if by in wanted:
         return by
     handed = [one.principal for one in delegations if one.delegate == by and one.principal in entitled]

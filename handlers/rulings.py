@@ -13,6 +13,7 @@ from handlers.policy import (
     Budget,
     Circumstances,
     Ruling,
+    asked_all_the_same,
     budgets_for,
     is_stricter,
     own_people_again,
@@ -144,14 +145,14 @@ class Rulings:
         is_counted = {(one.budget, one.period, one.amount) for one in reservations} == {
             (one.budget, one.period, one.amount) for one in held
         }
-        if ruling.terms == own_people_again(before).terms and is_counted:
+        if ruling.terms == own_people_again(before).terms and is_counted and not before.auto:
             return None
         # To whom it was taken already, it need not be taken again.
         is_same = ruling.terms.escalate_to == before.terms.escalate_to
         return Asked(
             RequestState.AWAITING,
             Telling(Fact(POSTROOM, "ruled_anew", {"rule": ruling.rule, "before": before.rule})),
-            ruling=replace(ruling, auto=False).to_json(),
+            ruling=asked_all_the_same(ruling).to_json(),
             attend_at=self._clock.now(),
             reservations=reservations,
             escalated=request.escalated and is_same,
@@ -175,7 +176,7 @@ class Rulings:
         def asking(asked: Request, books: Books) -> Asked:
             now = self._clock.now()
             ruling, reservations = self.of(circumstances(asked, less, quote, groups), quote, books, now)
-            ruling = replace(ruling, auto=False)
+            ruling = asked_all_the_same(ruling)
             detail = {"without": sorted(without), "fingerprint_left": content.fingerprint, "rule": ruling.rule}
             fits = [one for one in self._requests.ruling_of(request).over if one not in ruling.over]
             told = note(
@@ -211,7 +212,7 @@ class Rulings:
             now = self._clock.now()
             ruling, reservations = self.of(circumstances(reopened, action, quote, groups), quote, books, now)
             # Nothing that asks again is approved by itself: somebody has seen other figures.
-            ruling = replace(ruling, auto=False)
+            ruling = asked_all_the_same(ruling)
             messages = [
                 NewMessage(MessageKind.CARD, self._policy.channel),
                 note(reopened, "reopened", old=request.quote, new=new, decided=decided),

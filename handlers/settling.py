@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from handlers.outcomes import THERE, Outcomes, remembering, seen_there, spent_of
-from handlers.policy import Refusal, Ruling, is_group, missing, right_of
+from handlers.policy import Refusal, Ruling, asked_all_the_same, is_group, missing, right_of
 from handlers.requests import GONE, POSTROOM, SEEN, SILENT, NotAllowed, Requests, Sorry, note
 from handlers.who import DirectoryUnavailable, Roll, people_in
 from providers.accounts import Clock
@@ -172,7 +171,7 @@ class Settling:
                     NewMessage(MessageKind.CARD, self._policy.channel),
                 ],
                 fingerprint=fingerprint,
-                ruling=replace(ruling, auto=False).to_json(),
+                ruling=asked_all_the_same(ruling).to_json(),
                 attend_at=now,
                 now=now,
             )

@@ -110,7 +110,7 @@ def _expired(by: str, detail: Json) -> str:
 
 def _ruled_anew(by: str, detail: Json) -> str:
     rule = f"by the rule “{escape(str(detail['rule']))}”" if detail.get("rule") else "by the defaults"
-    return f":scroll: The settings changed: it is now decided {rule}"
+    return f":scroll: By the rules as they are now, it is decided {rule}"
 
 
 def _sent(by: str, detail: Json) -> str:
@@ -118,7 +118,9 @@ def _sent(by: str, detail: Json) -> str:
 
 
 def _reopened(by: str, detail: Json) -> str:
-    return f":warning: The price went from {total(detail.get('old'))} to {total(detail.get('new'))}; it asks again"
+    old, new = total(detail.get("old")), total(detail.get("new"))
+    changed = f"The price went from {old} to {new}" if old != new else "What this would do has changed"
+    return f":warning: {changed}; it asks again"
 
 
 def _postponed(by: str, detail: Json) -> str:

@@ -592,9 +592,12 @@ def _question(request: Request, body: Json, approvals: str) -> Sequence[str]:
 
 
 def _stopped(request: Request, body: Json, approvals: str) -> str:
+    asks = "asks again, and who said yes before has to say it again"
+    if not body.get("decided", True):  # it had been approved by itself
+        asks = "asks for approval"
     return (
         f":octagonal_sign: {person(str(body['by']))} stopped this before it was sent. {_nothing_done(request)} "
-        f"The card in {place(approvals)} asks again, and who said yes before has to say it again."
+        f"The card in {place(approvals)} {asks}."
     )
 
 

@@ -44,7 +44,9 @@ BOOKS = {
 }
 """What is told of a broken scene, by table."""
 
-TOO_LATE = ("has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since")
+TOO_LATE = (
+    "has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since", "too late to stop",
+)  # fmt: skip
 """What somebody may be told who pressed once more, after a click that Slack said had failed."""
 
 APPROVERS = 'approvers = ["U0OMAR", "U0FINN"]\n'

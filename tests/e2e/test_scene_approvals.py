@@ -557,7 +557,8 @@ class TestUndoing:
 
         assert house.bought == ["acme.com"]
         assert house.privately(house.finn, "#approvals") == [
-            "<@U0OMAR> has already approved this. Nothing was changed; its thread tells how it goes."
+            "It is too late to stop this: it has been sent to the provider, or is just being sent. Nothing was changed; "
+            "its thread tells how it goes."
         ]
         assert buttons(story.card) == buttons(story.parent) == []
 
@@ -569,6 +570,15 @@ class TestUndoing:
             await house.omar.clicks(story.parent, "stop")
             await house.runs_for(minutes=5)
             assert house.bought == []
+            assert story.thread[-1] == (
+                ":octagonal_sign: <@U0OMAR> stopped this before it was sent. Nothing was bought. The card in "
+                "<#C0APPROVALS> asks for approval."
+            )
+            await house.ana.types(f"/postroom why {story.id}", channel="#outreach")
+            await house.tick()
+            [why] = house.privately(house.ana, "#outreach")
+            assert "nobody has to be asked" not in why
+            assert "What asks anew is not approved by itself, however little it costs." in why
 
             await house.finn.clicks(story.card, "approve")
             await house.runs_for(minutes=5)

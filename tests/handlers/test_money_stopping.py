@@ -10,10 +10,15 @@ import pytest
 from handlers.approvals import NotAllowed
 from handlers.policy import Conditions, Rule
 from handlers.requests import SEEN
-from providers.action import Pending
+from providers.action import Failed, Pending
 from storage.records import Fact
 from tests.handlers.money_stage import NO, Core, S, dollars, policy, refused, terms
 from tests.handlers.stage import ANA, APPROVALS, BEA, CHANNEL, DORA, FINANCE, FINN, GUS, OLGA, OMAR
+
+TOO_LATE = (
+    "It is too late to stop this: it has been sent to the provider, or is just being sent. Nothing was changed; its "
+    "thread tells how it goes."
+)
 
 
 async def test_the_requester_cancels_what_waits(core: Core) -> None:
@@ -51,9 +56,7 @@ async def test_the_requester_cancels_what_is_approved_as_long_as_it_waits_for_it
     core.opens(policy(undo=timedelta(0)))
     soon = await core.says(await core.asked("hat"), OMAR)
     said = await refused(core.approvals.cancel(soon.id, ANA))
-    assert (said.sentence, said.who) == (
-        "{who} has already approved this. Nothing was changed; its thread tells how it goes.", OMAR,
-    )  # fmt: skip
+    assert said.sentence == TOO_LATE
 
 
 async def test_what_is_stopped_asks_by_the_rules_that_hold_by_then(core: Core) -> None:
@@ -186,3 +189,36 @@ async def test_the_glass_is_broken_only_for_what_waits_by_somebody_who_is_there(
     await core.says(request, OMAR, NO)
     said = await refused(core.approvals.break_glass(request.id, GUS, "It burns", seen=request.fingerprint))
     assert said.sentence == "{who} has already denied this. Nothing was changed."
+
+
+async def test_what_was_approved_by_itself_and_is_stopped_is_told_to_ask_people(core: Core) -> None:
+    small = Rule("small", Conditions(currency="USD"), terms(auto_below=Decimal(20)))
+    core.opens(policy(rules=(small,)))
+    request = await core.asked("cup")
+    stopped = await core.approvals.stop(request.id, OMAR)
+
+    ruling = core.requests.ruling_of(stopped)
+    assert (stopped.state, ruling.auto, ruling.terms) == (S.AWAITING, False, small.terms)
+    assert ruling.why == (
+        "The rule “small” is about this.",
+        "What asks anew is not approved by itself, however little it costs.",
+        f"One has to say yes, of: {FINANCE} or {OLGA}.",
+    )
+    assert (await core.told(request))[-1] == {"fact": "stopped", "by": OMAR, "decided": False}
+    assert (await core.says(request, FINN)).state is S.APPROVED
+
+
+async def test_who_stops_it_too_late_is_told_that_it_was_sent_and_not_who_had_approved_it(core: Core) -> None:
+    done, failed, denied = await core.approved("cup"), await core.approved("hat"), await core.asked("pot")
+    await core.sends(done)
+    await core.sends(failed, Failed(summary="No.", cure="Ask."))
+    await core.says(denied, OMAR, NO)
+
+    assert (await refused(core.approvals.stop(done.id, FINN))).sentence == TOO_LATE
+    assert (await refused(core.approvals.cancel(done.id, ANA))).sentence == TOO_LATE
+    assert (await refused(core.approvals.stop(failed.id, FINN))).sentence == (
+        "This has failed already, so nothing is left to stop. Its thread tells why."
+    )
+    assert (await refused(core.approvals.stop(denied.id, FINN))).sentence == (
+        "{who} has already denied this. Nothing was changed."
+    )

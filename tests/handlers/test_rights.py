@@ -240,6 +240,20 @@ async def test_who_stands_in_gets_a_card_of_each_request_that_waits_for_that_rig
     assert (await core.approvals.decide(theirs.id, DORA, YES, seen=theirs.fingerprint)).state is S.APPROVED
 
 
+async def test_for_whom_somebody_has_said_yes_is_not_told_that_they_did(core: Core) -> None:
+    core.opens(policy(default=terms(needs=2)))
+    request = await core.asked("cup")
+    await core.approvals.hand_over(OLGA, DORA, core.clock.now() + HOUR, CHANNEL)
+    await core.says(request, DORA)
+
+    assert str(await refused(core.says(request, DORA), NotAllowed)) == VOTED
+    assert str(await refused(core.says(request, OLGA), NotAllowed)) == (
+        "Whoever decides in your place has already approved this for you; it waits for somebody else. "
+        "Nothing was changed."
+    )
+    assert (await core.says(request, FINN)).state is S.APPROVED
+
+
 async def test_what_was_handed_over_is_said_to_have_ended_once(core: Core) -> None:
     now = core.clock.now()
     first = await core.approvals.hand_over(OMAR, BEA, now + HOUR, CHANNEL)
