@@ -119,7 +119,9 @@ def _sent(by: str, detail: Json) -> str:
 
 def _reopened(by: str, detail: Json) -> str:
     old, new = total(detail.get("old")), total(detail.get("new"))
-    changed = f"The price went from {old} to {new}" if old != new else "What this would do has changed"
+    changed = f"The price went from {old} to {new}"
+    if old == new:  # where one is unknown, the others may have moved
+        changed = "What this would do has changed" if detail.get("old") == detail.get("new") else "Its prices changed"
     return f":warning: {changed}; it asks again"
 
 

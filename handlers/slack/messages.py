@@ -692,8 +692,9 @@ def _reopened(request: Request, body: Json, approvals: str) -> Sequence[str]:
     decided = body.get("decided", True)
     since, asks = ("the approval", "asks again") if decided else ("it was asked", "asks for approval")
     changed = f"The price changed after {since}, from {old} to {new}"
-    if old == new:
-        changed = f"What this would do has changed since {since}"
+    if old == new:  # where one is unknown, the others may have moved
+        what = "What this would do has" if body.get("old") == body.get("new") else "Its prices have"
+        changed = f"{what} changed since {since}"
     said = f":warning: {changed}. {_nothing_done(request)[:-1]}; the card in {place(approvals)} {asks}."
     return [said, *changed_lines(body.get("old"), body.get("new"), whole=False)]
 

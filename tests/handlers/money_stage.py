@@ -24,6 +24,7 @@ from handlers.drafts import Review
 from handlers.life import Life
 from handlers.policy import Budget, JobTimes, Policy, Terms
 from handlers.requests import SEEN, Asker, Sorry
+from handlers.slack.messages import Messages
 from handlers.waiting import Waiting
 from providers.accounts import Account, PriceList
 from providers.action import (
@@ -42,6 +43,7 @@ from providers.action import (
 )
 from providers.catalogue import Catalogue
 from providers.errors import OutcomeUnknown
+from storage.outbox import Owed
 from storage.records import Job, JobKind, MessageKind, Request, RequestState, Reservation, Verdict
 from storage.sqlite import SqliteDatabase
 from storage.store import Store
@@ -280,6 +282,11 @@ class Core:
         here = (MessageKind.NOTE, MessageKind.PARENT)
         assert all(one.channel == request.channel for one in messages if one.kind in here)
         return [dict(one.body) for one in messages if one.kind is MessageKind.NOTE]
+
+    async def says_in_thread(self, request: Request) -> str:
+        """The thread's last line, in words."""
+        notes = [one for one in await self.store.outbox.of(request.id) if one.kind is MessageKind.NOTE]
+        return Messages(self.requests).render(Owed(notes[-1], await self.now(request), None, begun_before=False)).text
 
     async def cards(self, request: Request) -> list[str]:
         return [one.channel for one in await self.store.outbox.of(request.id) if one.kind is MessageKind.CARD]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,8 +10,9 @@ import pytest
 from handlers.approvals import NotAllowed
 from handlers.policy import Conditions, Rule
 from handlers.requests import SEEN
+from handlers.slack.happened import in_words
 from providers.action import Failed, Pending
-from storage.records import Fact
+from storage.records import Fact, Reservation
 from tests.handlers.money_stage import NO, Core, S, dollars, policy, refused, terms
 from tests.handlers.stage import ANA, APPROVALS, BEA, CHANNEL, DORA, FINANCE, FINN, GUS, OLGA, OMAR
 
@@ -222,3 +223,14 @@ async def test_who_stops_it_too_late_is_told_that_it_was_sent_and_not_who_had_ap
     assert (await refused(core.approvals.stop(denied.id, FINN))).sentence == (
         "{who} has already denied this. Nothing was changed."
     )
+
+
+async def test_what_is_stopped_in_the_next_month_is_not_said_to_have_met_other_settings(core: Core) -> None:
+    core.clock.at = datetime(2026, 3, 31, 23, 59, 50, tzinfo=UTC)
+    request = await core.says(await core.asked("cup"), OMAR)
+    core.clock.passes(seconds=20)
+    await core.approvals.stop(request.id, OMAR)
+
+    assert await core.held(request) == [Reservation("all", "2026-04", Decimal(10))]
+    told = [in_words(one) for one in await core.store.facts.of(request.id)][-1]
+    assert told == ":scroll: By the rules as they are now, it is decided by the defaults"

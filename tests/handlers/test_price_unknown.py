@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.policy import Budget, Conditions, Rule
+from handlers.slack.happened import in_words
 from providers.action import Done
 from storage.records import Reservation
 from tests.handlers.money_stage import MONTH, Buy, Core, Mend, S, dollars, policy, refused, terms
@@ -30,6 +31,12 @@ async def test_another_price_of_a_part_of_what_has_none_is_set_apart(core: Core)
 
     assert (await core.sends(request)).state is S.AWAITING
     assert await core.held(request) == [Reservation("all", MONTH, Decimal(20))]
+    # Both totals are unknown, and yet it is the price that moved.
+    told = await core.says_in_thread(request)
+    assert "Its prices have changed since the approval. Nothing was bought; the card" in told
+    assert "$10.00 → *$20.00*" in told
+    history = [in_words(one) for one in await core.store.facts.of(request.id)]
+    assert ":warning: Its prices changed; it asks again" in history
 
 
 async def test_what_is_known_of_the_price_has_to_fit_the_budget(core: Core) -> None:
