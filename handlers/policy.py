@@ -225,7 +225,8 @@ class Ruling:
     the requester that were looked at; `over` names the budgets whose owners decide as well because it goes over them,
     in the order of the terms' `owners`. With `stands_in` others may decide as well as long as its own people cannot:
     those in the parts of these budgets, `instead_of` (the rule's own part is ""; none: in that alone), and in no other.
-    `short` is why there are too few, as it was said last.
+    `own_next` are then those to whom its own terms would take it, and did in vain. `short` is why there are too few, as
+    it was said last.
     """
 
     rule: str
@@ -237,6 +238,7 @@ class Ruling:
     stands_in: bool = False
     short: str = ""
     instead_of: tuple[str, ...] = ()
+    own_next: tuple[str, ...] = ()
 
     def parts(self, escalated: bool) -> tuple[Part, ...]:
         """What has to be met, all of it, for a yes; one person may count in several."""
@@ -592,16 +594,17 @@ def with_stand_ins(ruling: Ruling, instead: tuple[str, ...], parts: Sequence[Par
     whose = [f"the owners of the budget “{one.budget}”" if one.budget else "those who decide by it" for one in parts]
     why = (*ruling.why, f"Too few of {' and '.join(whose)} can say so now, so {_or(instead)} may in their place.")
     budgets = tuple(one.budget for one in parts)
-    terms = replace(ruling.terms, escalate_to=instead)
-    return replace(ruling, why=why, terms=terms, stands_in=True, instead_of=budgets)
+    own_next = ruling.terms.escalate_to
+    terms = replace(ruling.terms, escalate_to=_each_once(own_next, instead))
+    return replace(ruling, why=why, terms=terms, stands_in=True, instead_of=budgets, own_next=own_next)
 
 
 def own_people_again(ruling: Ruling) -> Ruling:
     """What `with_stand_ins` was made of; any other ruling as it is."""
     if not ruling.stands_in:
         return ruling
-    terms = replace(ruling.terms, escalate_to=())
-    return replace(ruling, why=ruling.why[:-1], terms=terms, stands_in=False, instead_of=())
+    terms = replace(ruling.terms, escalate_to=ruling.own_next)
+    return replace(ruling, why=ruling.why[:-1], terms=terms, stands_in=False, instead_of=(), own_next=())
 
 
 def _are(number: int) -> str:

@@ -153,10 +153,12 @@ class Waiting:
 
         `is_time`: nobody has decided for so long that it is to be escalated.
         """
-        own, stood_for = own_people_again(ruling), ruling.instead_of or ("",) * ruling.stands_in
-        escalated = request.escalated and not ruling.stands_in
+        before, own = ruling, own_people_again(ruling)
+        stood_for = ruling.instead_of or ("",) * ruling.stands_in
+        escalated = request.escalated and (not ruling.stands_in or bool(own.terms.escalate_to))
         short = await self._shortages(request, own, escalated, able)
-        back = [part for part in own.parts(False) if part.budget in stood_for and part not in _parts(short)]
+        lacking = {one.part.budget for one in short}
+        back = [part for part in own.parts(escalated) if part.budget in stood_for and part.budget not in lacking]
         if back:
             who = list(dict.fromkeys(one for part in back for one in part.named))
             news.messages.append(note(request, "enough_again", who=who, alone=True))
@@ -164,20 +166,26 @@ class Waiting:
         if not request.announced and (cards := await self._cards_for(ruling.terms.ping, request, able)):
             news.messages.extend(cards)
             news.facts["announced"] = [one.channel for one in cards]
-        ruling = own if escalated else self._with_somebody(own, _parts(short))
+        ruling = own if escalated or own.terms.escalate_to else self._with_somebody(own, _parts(short))
         is_new = not (request.escalated and ruling.stands_in and set(ruling.instead_of) <= set(stood_for))
         if (is_time or short) and ruling.terms.escalate_to and not escalated and is_new:
             news.facts["escalated"] = list(ruling.terms.escalate_to)
             why = " ".join(one.why for one in short if one.part.budget not in stood_for) or None
             if why is not None:
                 news.facts["short"] = why
-            also = await able.among(ruling.terms.escalate_to)
-            if also - {request.requester}:  # nobody is told that they may decide where there is nobody
-                news.messages.extend(await self._cards_for(ruling.terms.escalate_to, request, able))
-                news.messages.append(note(request, "escalated", to=list(ruling.terms.escalate_to), short=why))
+            await self._taken_to(ruling.terms.escalate_to, why, request, news, able)
             escalated = True
         escalated = escalated or ruling.stands_in
         short = await self._shortages(request, ruling, escalated, able)
+        if short and own.terms.escalate_to and (last := self._with_somebody(own, _parts(short))) is not own:
+            # Nor are those enough to whom its own rule takes it.
+            if not (before.stands_in and before.terms.escalate_to == last.terms.escalate_to):
+                others = [one for one in last.terms.escalate_to if one not in own.terms.escalate_to]
+                news.facts["escalated"] = [*news.facts.get("escalated", ()), *others]
+                news.facts["short"] = short[0].why
+                await self._taken_to(others, short[0].why, request, news, able)
+            ruling = last
+            short = await self._shortages(request, ruling, escalated, able)
         why = next((one.why for one in short), "")
         if why != ruling.short:
             if short:
@@ -189,6 +197,14 @@ class Waiting:
             news.facts["short"] = why
             ruling = replace(ruling, short=why)
         return ruling, escalated, await able.among(ruling.terms.deciders(escalated))
+
+    async def _taken_to(
+        self, others: Sequence[str], why: str | None, request: Request, news: _News, able: _Able
+    ) -> None:
+        """These may decide as well from now on, and are told; nobody is, where there is nobody among them."""
+        if await able.among(others) - {request.requester}:
+            news.messages.extend(await self._cards_for(others, request, able))
+            news.messages.append(note(request, "escalated", to=list(others), short=why))
 
     async def _shortages(self, request: Request, ruling: Ruling, escalated: bool, able: _Able) -> list[Shortage]:
         """What those who may act now can never be enough for; nothing while they can."""
@@ -206,7 +222,7 @@ class Waiting:
 
     def _with_somebody(self, ruling: Ruling, parts: Sequence[Part]) -> Ruling:
         """Too few are left for `parts`: then those may as well to whom it is escalated, or the default approvers."""
-        if ruling.terms.escalate_to or not parts:
+        if not parts:
             return ruling
         default = self._policy.default
         others = [ids for ids in (default.approvers, default.escalate_to) if any(set(ids) - {*p.named} for p in parts)]

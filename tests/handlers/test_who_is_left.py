@@ -65,6 +65,53 @@ async def test_a_rules_own_next_are_asked_and_not_the_default_approvers(core: Co
     assert (await core.says(request, GUS)).state is S.APPROVED
 
 
+@pytest.mark.parametrize("nexts", [("S0NEXT",), (ANA,)])
+async def test_where_a_rules_own_next_are_nobody_either_the_default_approvers_stand_in(
+    core: Core, nexts: tuple[str, ...]
+) -> None:
+    board = Rule("board", Conditions(), terms(approvers=("S0BOARD",), escalate_to=nexts, escalate_after=DAY))
+    core.opens(policy(rules=(board,)))
+    request = await core.asked("cup")
+    assert await core.waiting.attend() == core.clock.now() + HOUR
+
+    assert (await core.told(request))[1:] == [{"fact": "escalated", "to": [FINANCE, OLGA], "short": NOBODY}]
+    detail = (await core.last(request))[2]
+    assert (detail["escalated"], detail["short"]) == ([*nexts, FINANCE, OLGA], NOBODY)
+    facts = await core.facts(request)
+    core.clock.passes(hours=1)
+    assert await core.waiting.attend() == core.clock.now() + HOUR
+    core.opens(policy(rules=(board,)))
+    assert await core.waiting.rule_anew() == 0
+    assert await core.facts(request) == facts
+    assert [one.id for one in await core.store.waiting.all()] == [request.id]
+
+    core.workspace.groups["S0BOARD"] = {GUS}
+    core.clock.passes(hours=1)
+    assert await core.waiting.attend() == core.clock.now() + DAY
+    told = {"fact": "enough_again", "who": ["S0BOARD", *nexts], "alone": True}
+    assert (await core.told(request))[-1] == told
+    ruling = core.requests.ruling_of(await core.now(request))
+    assert (ruling.terms, ruling.stands_in, (await core.now(request)).escalated) == (board.terms, False, True)
+    await refused(core.says(request, OMAR), NotAllowed)
+    assert (await core.says(request, GUS)).state is S.APPROVED
+
+
+async def test_who_stands_in_where_a_rules_own_next_are_nobody_decides(core: Core) -> None:
+    two = terms(approvers=("S0BOARD",), needs=2, escalate_to=(GUS,), escalate_after=DAY)
+    core.opens(policy(rules=(Rule("board", Conditions(), two),)))
+    request = await core.asked("cup")
+    await core.waiting.attend()
+
+    only = "This needs 2 different people, and there is only one who may decide it."
+    nobody = NOBODY.replace("There is nobody", "This needs 2 different people, and there is nobody")
+    assert (await core.told(request))[1:] == [
+        {"fact": "escalated", "to": [GUS], "short": nobody.replace("decide this", "decide it")},
+        {"fact": "escalated", "to": [FINANCE, OLGA], "short": only},
+    ]
+    assert (await core.says(request, GUS)).state is S.AWAITING
+    assert (await core.says(request, OMAR)).state is S.APPROVED
+
+
 # Nobody is left.
 
 
