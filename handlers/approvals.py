@@ -46,7 +46,7 @@ _TOO_LATE_TO_STOP = (
     "thread tells how it goes."
 )
 _FAILED_ALREADY = "This has failed already, so nothing is left to stop. Its thread tells why."
-_NEVER_SENT = (RequestState.DENIED, RequestState.CANCELLED, RequestState.EXPIRED)
+_NOT_SENT = (RequestState.AWAITING, RequestState.DENIED, RequestState.CANCELLED, RequestState.EXPIRED)
 LONGEST_AWAY = timedelta(days=366)
 _PATIENCE = 2.5
 """Seconds for all that the workspace is asked for one click: Slack waits three for its answer."""
@@ -370,8 +370,8 @@ class Approvals:
         await self._store.outbox.say(request.id, told, self._clock.now())
         self._requests.moved(request)
 
-    async def cancel(self, request_id: str, by: str) -> Request:
-        """The requester takes back what waits for a decision or for its time. Raises Sorry."""
+    async def cancel(self, request_id: str, by: str, *, stops: bool = False) -> Request:
+        """The requester takes back what waits for a decision or, as `stops` says, for its time. Raises Sorry."""
         request = await self._requests.found(request_id)
         if request.requester != by:
             sentence = "Only {who}, who asked for this, can cancel it. Nothing was changed."
@@ -385,7 +385,7 @@ class Approvals:
             now=self._clock.now(),
         )
         if cancelled is None:
-            raise await self._too_late_to_stop(request_id)
+            raise await (self._too_late_to_stop if stops else self._requests.too_late)(request_id)
         self._requests.moved(cancelled)
         return cancelled
 
@@ -396,7 +396,7 @@ class Approvals:
         """
         request = await self._requests.found(request_id)
         if request.requester == by:
-            return await self.cancel(request_id, by)
+            return await self.cancel(request_id, by, stops=True)
         await self._allowed(request, by, "stop")
         await self._not_taken(request, click)
         groups, now = await self._rulings.groups_of(request), self._clock.now()
@@ -412,7 +412,7 @@ class Approvals:
             fact=Fact(by, "stopped", _named(click)),
             # What nobody had to approve has no card yet that could ask.
             messages=[
-                note(request, "stopped", by=by, **({} if request.decided_by else {"decided": False})),
+                note(request, "stopped", by=by, decided=bool(request.decided_by)),
                 NewMessage(MessageKind.CARD, self._policy.channel),
             ],
             attend_at=now,
@@ -428,7 +428,7 @@ class Approvals:
         request = await self._store.requests.get(request_id)
         if request is not None and request.state is RequestState.FAILED:
             return Sorry(_FAILED_ALREADY)
-        if request is None or request.state is RequestState.AWAITING or request.state in _NEVER_SENT:
+        if request is None or request.not_before is not None or request.state in _NOT_SENT:
             return await self._requests.too_late(request_id)
         return Sorry(_TOO_LATE_TO_STOP)
 

@@ -45,7 +45,8 @@ BOOKS = {
 """What is told of a broken scene, by table."""
 
 TOO_LATE = (
-    "has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since", "too late to stop",
+    "has already", "have already approved this", "meanwhile", "has cancelled this", "has changed since",
+    "too late to stop",
 )  # fmt: skip
 """What somebody may be told who pressed once more, after a click that Slack said had failed."""
 

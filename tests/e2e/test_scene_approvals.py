@@ -557,8 +557,8 @@ class TestUndoing:
 
         assert house.bought == ["acme.com"]
         assert house.privately(house.finn, "#approvals") == [
-            "It is too late to stop this: it has been sent to the provider, or is just being sent. Nothing was changed; "
-            "its thread tells how it goes."
+            "It is too late to stop this: it has been sent to the provider, or is just being sent. Nothing was "
+            "changed; its thread tells how it goes."
         ]
         assert buttons(story.card) == buttons(story.parent) == []
 
