@@ -500,7 +500,7 @@ class Approvals:
             named = [self._policy.default, *(one.terms for one in self._policy.rules)]
             ids = [who for one in named for who in one.deciders(escalated=True)]
             owners = [owner for budget in self._policy.budgets for owner in budget.owners]
-            if by not in await self._who.among([*ids, *owners]):
+            if not await self._who.is_active(by) or by not in await self._who.among([*ids, *owners]):
                 raise Sorry("You have no approvals that could be handed over. Nothing was changed.")
         except DirectoryUnavailable as error:
             raise Sorry(SILENT) from error

@@ -254,6 +254,14 @@ async def test_for_whom_somebody_has_said_yes_is_not_told_that_they_did(core: Co
     assert (await core.says(request, FINN)).state is S.APPROVED
 
 
+async def test_whose_own_click_would_not_be_taken_hands_nothing_over(core: Core) -> None:
+    core.workspace.gone = {OLGA}  # or a guest by now, whom the settings name all the same
+    said = await refused(core.approvals.hand_over(OLGA, DORA, core.clock.now() + HOUR, CHANNEL))
+
+    assert str(said) == "You have no approvals that could be handed over. Nothing was changed."
+    assert await core.approvals.delegations() == []
+
+
 async def test_what_was_handed_over_is_said_to_have_ended_once(core: Core) -> None:
     now = core.clock.now()
     first = await core.approvals.hand_over(OMAR, BEA, now + HOUR, CHANNEL)
