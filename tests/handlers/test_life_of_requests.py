@@ -625,10 +625,10 @@ class LifeOfRequests(RuleBasedStateMachine):
         house=both,
     )
     def hands_over(self, by: str, delegate: str, hours: int, house: int) -> None:
-        if delegate in self.stage.workspace.held:
+        if {by, delegate} & self.stage.workspace.held.keys():
             return
         until = self.now + timedelta(hours=hours)
-        possible = delegate != by and hours > 0 and self.can_act(delegate)
+        possible = delegate != by and hours > 0 and self.can_act(delegate) and self.can_act(by)
         possible = possible and by in self.people([FINANCE, OLGA, BEA])
         handed = self.tries(self.stage.houses[house].approvals.hand_over(by, delegate, until, CHANNEL))
         assert (handed is not None) == possible
