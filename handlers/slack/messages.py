@@ -617,9 +617,12 @@ def _escalated(request: Request, body: Json, approvals: str) -> str:
 
 
 def _nobody_to_ask(request: Request, body: Json, approvals: str) -> str:
+    ruling = Ruling.from_json(request.ruling)
+    longest = ruling.terms.expires_after if ruling is not None else None
+    ends = "" if longest is None else f", or expires {moment((request.waiting_since or request.created_at) + longest)}"
     return (
         f":warning: {person(request.requester)} {escape(str(body.get('short') or ''))} {_nothing_done(request)} "
-        "It waits until that changes: tell whoever runs Postroom."
+        f"It waits until that changes{ends}: tell whoever runs Postroom."
     )
 
 

@@ -137,6 +137,19 @@ async def test_where_nobody_can_be_asked_that_is_said_and_it_is_looked_at_each_h
     assert (await core.says(request, FINN)).state is S.APPROVED
 
 
+@pytest.mark.parametrize(("longest", "until"), [(None, "changes: tell"), (3 * DAY, "changes, or expires <!date^")])
+async def test_whoever_asked_is_told_that_it_may_end_before_anybody_can_be_asked(
+    core: Core, longest: timedelta | None, until: str
+) -> None:
+    core.opens(policy(default=terms(approvers=("S0BOARD",), expires_after=longest)))
+    request = await core.asked("cup")
+    await core.waiting.attend()
+
+    told = await core.says_in_thread(request)
+    assert f"It waits until that {until}" in told
+    assert told.endswith("tell whoever runs Postroom.")
+
+
 async def test_those_who_are_pinged_are_told_that_there_are_enough_again(core: Core) -> None:
     core.opens(policy(default=terms(approvers=(FINANCE,), ping=(OLGA,), escalate_to=(DORA,), escalate_after=DAY)))
     core.workspace.groups[FINANCE] = set()
