@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ MANY_FOUND = 10
 
 _AS_TYPED = str.maketrans(dict.fromkeys("“”„‟", '"'))
 """Quotation marks as telephones and Macs make them out of those that were typed."""
+_APART = re.compile(r"(\"[^\"]*\")|(?<!\S)'([^'\"]*)'(?!\S)")
+"""Words between quotation marks; single ones that stand anywhere else are apostrophes."""
 
 
 class Commands:
@@ -363,9 +366,13 @@ def _named(accounts: list[Account], words: list[str]) -> tuple[Account | None, l
 
 
 def _words(text: str) -> list[str]:
+    doubled = _APART.sub(lambda found: found[1] or f'"{found[2]}"', text.translate(_AS_TYPED))
+    reader = shlex.shlex(doubled, posix=True)
+    # Nobody types for a shell here: O'Brien and O'Hara are two names, and a backslash is one.
+    reader.quotes, reader.escape, reader.commenters, reader.whitespace_split = '"', "", "", True
     try:
-        return shlex.split(text.translate(_AS_TYPED))
-    except ValueError:  # an apostrophe or an open quotation mark: then the words are just words
+        return list(reader)
+    except ValueError:  # an open quotation mark: then the words are just words
         return text.split()
 
 

@@ -239,7 +239,9 @@ class Front:
         if isinstance(error, Sorry):
             await self.tell(body, error)
         elif isinstance(error, SlackApiError) and slack_error(error) in TOO_LATE:
-            await self.tell(body, "Slack waited too long to open the form, so nothing was asked. Please try once more.")
+            await self.tell(
+                body, "Slack waited too long to open the window, so nothing was done. Please try once more."
+            )
         elif is_closed(error):
             log.info("window_closed")  # whoever closed it waits for nothing any more
         elif will_pass(error):  # what was asked or decided before that stands

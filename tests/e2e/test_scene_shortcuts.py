@@ -421,7 +421,7 @@ class TestWhatNoHandSends:
 
         await house.ana.uses_shortcut("ask")
 
-        assert await house.ana.sees("Slack waited too long to open the form, so nothing was asked.", in_="dm")
+        assert await house.ana.sees("Slack waited too long to open the window, so nothing was done.", in_="dm")
 
     @pytest.mark.parametrize("channel", [OUTSIDE, SECRET, "C0NOWHERE", "D0OMAR", "U0OMAR", "<!channel>"])
     @pytest.mark.parametrize("what", ["use:domain", "pick"])

@@ -79,6 +79,10 @@ LONGEST_PASSWORD = 24
 _STATES = {MailboxStatus.ACTIVE: "live", MailboxStatus.INACTIVE: "not active"}
 _EXAMPLE = "ana@acme.com Ana Ruiz"
 _PATTERN_WORD = re.compile(r"\{([a-z]*)\}")
+_IN_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i"}
+)
+"""Letters that are more than one from a to z with a mark on it."""
 
 
 # What is typed to create mailboxes.
@@ -124,6 +128,8 @@ def _checked_pattern(pattern: str) -> str:
 
 def _from_pattern(pattern: str, name: str) -> str:
     first, _, last = name.partition(" ")
+    if "@" in name:
+        raise problem(f"“{name[:80]}” stands below a pattern, so it has to be a name alone.")
     words = {"first": _plain(first), "last": _plain(last)}
     words |= {"f": words["first"][:1], "l": words["last"][:1]}
     if any(not words[word] for word in _PATTERN_WORD.findall(pattern)):
@@ -132,9 +138,12 @@ def _from_pattern(pattern: str, name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name as it can stand in an address: `Muñoz Díaz` becomes `munozdiaz`."""
-    letters = unicodedata.normalize("NFKD", name.lower().replace("ß", "ss").replace("ø", "o").replace("ł", "l"))
-    return "".join(letter for letter in letters if letter.isascii() and letter.isalnum())
+    """A name as it can stand in an address: `Muñoz Díaz` becomes `munozdiaz`. Empty where a letter of it cannot: left
+    out of it, the address would be another name's."""
+    letters = unicodedata.normalize("NFKD", name.lower().translate(_IN_LETTERS))
+    if any(letter.isalnum() and not letter.isascii() for letter in letters):
+        return ""
+    return "".join(letter for letter in letters if letter.isalnum())
 
 
 def _box(line: str) -> tuple[str, str]:

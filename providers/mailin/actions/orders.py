@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -29,7 +30,7 @@ from providers.action import (
     choices,
     from_words,
 )
-from providers.errors import BadAnswer, NotFound
+from providers.errors import BadAnswer, NotFound, ProviderError
 from providers.fields import DomainName, problem
 from providers.files import from_file
 from providers.listing import PAGE, Listing, counted, listed
@@ -222,6 +223,15 @@ class AddOrder(
         return Quote(lines=(QuoteLine(what=what, price=prices.price("azure.order")),), currency=prices.currency)
 
     async def run(self, client: MailinClient, key: str) -> Outcome:
+        there: AzureOrder | None = None
+        with suppress(ProviderError):  # what is there by now cannot be proof of this order, should its answer be lost
+            there = await client.find_azure_order(self.domain)
+        if there is not None:
+            return Failed(
+                summary=f"There is an order for {self.domain} already. So nothing was sent, and nothing was bought.",
+                cure="“postroom order-status” shows it.",
+                items=(Item(name=self.domain, state=ItemState.NOT_DONE, note="ordered already"),),
+            )
         await client.add_azure_order(
             self.domain,
             purchase=self.way == "buy",

@@ -63,6 +63,10 @@ class TestAsking:
                 "{first}.{last}@acme.com\nAna Ruiz\nBo Díaz Li",
                 ["ana.ruiz@acme.com Ana Ruiz", "bo.diazli@acme.com Bo Díaz Li"],
             ),
+            (
+                "{first}.{last}@acme.com\nĐorđe Işık\nÆgir Þór O'Brien",
+                ["dorde.isik@acme.com Đorđe Işık", "aegir.thorobrien@acme.com Ægir Þór O'Brien"],
+            ),
             ("{f}{last}@acme.com Ana Ruiz\nsales@acme.com Sales", ["aruiz@acme.com Ana Ruiz", "sales@acme.com Sales"]),
         ],
     )
@@ -92,6 +96,8 @@ class TestAsking:
             ("{nick}@acme.com\nAna Ruiz", "“{nick}@acme.com” is no pattern."),
             ("{first}.{last}@acme.com\nAna", "“Ana” does not have the names that {first}.{last}@acme.com needs"),
             ("{first}@acme.com\n李 Li", "“李 Li” does not have the names"),
+            ("{first}.{last}@acme.com\nAna李 Ruiz", "“Ana李 Ruiz” does not have the names"),
+            ("{first}.{last}@acme.com\nAna Ruiz <bo@acme.com>", "“Ana Ruiz <bo@acme.com>” stands below a pattern"),
             (f"ana@acme.com {'n' * 101}", "ana@acme.com: a name may have at most 100 characters."),
             ("\n".join(f"b{n}@acme.com B" for n in range(101)), "These are 101 mailboxes; at most 100"),
             ("x\ny\nz\nw", "And 1 more are wrong."),

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from providers.accounts import PriceList
-from providers.action import Action, Done, Effect, Failed, Pending, Refused, Unknown
+from providers.action import Action, Done, Effect, Failed, ItemState, Pending, Refused, Unknown
 from providers.errors import AlreadyExists, NotFound, OutcomeUnknown, Rejected
 from providers.listing import PAGE
 from providers.mailin.actions import ACTIONS
@@ -140,6 +140,25 @@ class TestOrdering:
     async def test_check_finds_an_order_that_is_there(self, mailin: MailinClient, ordered: None) -> None:
         with pytest.raises(Refused, match=r"There is an order for acme\.com already"):
             await ORDER.check(mailin)
+
+    async def test_it_looks_once_more_before_it_orders(
+        self, mailin: MailinClient, sandbox: MailinSandbox, ordered: None
+    ) -> None:
+        """Somebody has ordered it at Mailin while it waited: were that answer lost, theirs would be taken for ours."""
+        sandbox.faults.add("add_order", Fault.cut_after(work=Work.NOTHING))
+
+        failed = await ORDER.run(mailin, "key")
+
+        assert isinstance(failed, Failed)
+        assert "nothing was sent, and nothing was bought" in failed.summary
+        assert [item.state for item in failed.items] == [ItemState.NOT_DONE]
+        assert sandbox.calls["add_order"] == 1
+
+    async def test_a_look_that_fails_keeps_nothing_from_being_ordered(
+        self, mailin: MailinClient, sandbox: MailinSandbox, ordered: None
+    ) -> None:
+        sandbox.faults.add("orders", Fault.cut_before(), times=None)
+
         with pytest.raises(AlreadyExists):
             await ORDER.run(mailin, "key")
 
