@@ -25,6 +25,7 @@ from handlers.slack.lists import LOOKS_AGAIN, RequestLists, list_button, open_bu
 from handlers.slack.messages import total
 from handlers.slack.shortcuts import EVERYTHING
 from handlers.slack.words import (
+    LONGEST_HEADLINE,
     clip,
     code,
     escape,
@@ -214,13 +215,13 @@ class Home:
             decide = sb.ActionsBlock([open_button(request, "Read all of it and decide", style="primary")])
         reason = [quoted(clip(request.reason, LONGEST_REASON))] if request.reason else []
         return [
-            section(f"{self._what(request)}\n{asks}", accessory=open_button(request)),
+            section(f"{self._what(request, LONGEST_HEADLINE)}\n{asks}", accessory=open_button(request)),
             *paragraphs([*shown, *reason]),
             decide,
         ]
 
-    def _what(self, request: Request) -> str:
-        headline = escape(clip(self._front.messages.headline(request), 150))
+    def _what(self, request: Request, longest: int = 150) -> str:
+        headline = escape(clip(self._front.messages.headline(request), longest))
         return f"*{headline}* · *{total(request.quote)}* · account {code(request.account)}"
 
     async def _under_way(self, asker: Asker) -> list[sb.Block]:

@@ -27,6 +27,7 @@ from handlers.slack.happened import in_words
 from handlers.slack.messages import total
 from handlers.slack.words import (
     LIST_TEXT,
+    LONGEST_HEADLINE,
     built,
     clip,
     code,
@@ -95,7 +96,7 @@ class HouseCommands:
         standing = await self._questions.standing(request)
         headline = self._front.messages.headline(request)
         lines = [
-            f"*{escape(clip(headline, 200))}* · {total(request.quote)} · {code(request.id)}",
+            f"*{escape(clip(headline, LONGEST_HEADLINE))}* · {total(request.quote)} · {code(request.id)}",
             self._front.messages.status(request),
             *self.why_lines(standing),
         ]

@@ -19,6 +19,7 @@ from handlers.settling import asked_about
 from handlers.slack.approving import budget_lines, by_rule, owners_too, voters, who_decides
 from handlers.slack.words import (
     LIST_TEXT,
+    LONGEST_HEADLINE,
     SECTION_TEXT,
     built,
     clip,
@@ -58,6 +59,8 @@ _STATES = {
 }
 
 
+LONGEST_HEADER = 150
+"""Slack's limit on a header."""
 _MOST_NAMED = 20
 """Names in one line of a thread; of more, their number is said."""
 _STATES_OF_WORK = _STATES | {ItemState.BOUGHT: "accepted", ItemState.NOT_DONE: "not done"}
@@ -148,7 +151,8 @@ class Messages:
         headline, cost = self.headline(request), _cost(request)
         asks = f"{person(request.requester)} asks in {place(request.channel)}"
         blocks: list[sb.Block] = [
-            sb.HeaderBlock(plain(headline, 150)),
+            sb.HeaderBlock(plain(headline, LONGEST_HEADER)),
+            *([section(f"*{escape(headline)}*")] if len(headline) > LONGEST_HEADER else []),
             section(f"{asks} · *{cost}* · account {code(request.account)}"),
             *paragraphs(self.lines(request, owed.before)),
         ]
@@ -176,7 +180,7 @@ class Messages:
         return Rendered(clip(said, 3000), built(blocks))
 
     def _parent(self, request: Request) -> Rendered:
-        headline = escape(clip(self.headline(request), 200))
+        headline = escape(clip(self.headline(request), LONGEST_HEADLINE))
         line = f"{person(request.requester)} asked: *{headline}* · {_cost(request)}"
         blocks: list[sb.Block] = [section(line), section(self.status(request))]
         blocks += self.requester_buttons(request)

@@ -17,6 +17,7 @@ from handlers.slack.approving import Budgets, budget_lines, by_rule, who_will_de
 from handlers.slack.entered import LONGEST_REASON, VALUE, FormError, state_of
 from handlers.slack.messages import quote_lines, total
 from handlers.slack.words import (
+    LONGEST_HEADLINE,
     clip,
     escape,
     moment,
@@ -70,7 +71,7 @@ def review(
     be, if that was chosen; `queue` is what it has to wait for, once it may go.
     """
     blocks: list[sb.Block] = [
-        section(f"*{escape(clip(action.headline(), 200))}* · account `{escape(account)}`"),
+        section(f"*{escape(clip(action.headline(), LONGEST_HEADLINE))}* · account `{escape(account)}`"),
         *paragraphs(quote_lines(quote)),
         section(f"*Total: {total(quote)}*"),
     ]
@@ -127,7 +128,7 @@ def deny(request_id: str, seen: str, headline: str) -> View:
     """Asks an approver why not."""
     element = sb.PlainTextInput(action_id=VALUE, multiline=True, max_length=LONGEST_REASON, focus_on_load=True)
     blocks: list[sb.Block] = [
-        section(f"*{escape(clip(headline, 200))}*"),
+        section(f"*{escape(clip(headline, LONGEST_HEADLINE))}*"),
         sb.InputBlock(
             plain("Why not?", 2000), element, block_id="reason", hint=plain("The thread shows this to everybody.", 2000)
         ),
@@ -145,7 +146,7 @@ def question(request_id: str, seen: str, headline: str) -> View:
     element = sb.PlainTextInput(action_id=VALUE, multiline=True, max_length=LONGEST_REASON, focus_on_load=True)
     hint = plain("The thread shows it to everybody. The request waits meanwhile, and you can decide at any time.", 2000)
     blocks: list[sb.Block] = [
-        section(f"*{escape(clip(headline, 200))}*"),
+        section(f"*{escape(clip(headline, LONGEST_HEADLINE))}*"),
         sb.InputBlock(plain("What do you want to know?", 2000), element, block_id="question", hint=hint),
     ]
     metadata = f"{request_id}:{seen}"
@@ -167,7 +168,7 @@ def run_now(request_id: str, seen: str, headline: str, cost: str, *, reason: str
         initial_value=reason[:LONGEST_REASON] or None,
     )
     blocks: list[sb.Block] = [
-        section(f"*{escape(clip(headline, 200))}* · {cost}"),
+        section(f"*{escape(clip(headline, LONGEST_HEADLINE))}* · {cost}"),
         section(":rotating_light: This sends it to the provider at once, although nobody has approved it."),
         sb.InputBlock(
             plain("Why can it not wait?", 2000),
@@ -201,7 +202,7 @@ def choose_items(request_id: str, seen: str, action: Action, quote: Quote | None
         options.append(sb.Option(plain(f"{clip(name, 50)} · {price}", 75), str(number)))
     groups = [options[start : start + MOST_CHECKBOXES] for start in range(0, len(options), MOST_CHECKBOXES)]
     blocks: list[sb.Block] = [
-        section(f"*{escape(clip(action.headline(), 200))}* · {total(quote)}"),
+        section(f"*{escape(clip(action.headline(), LONGEST_HEADLINE))}* · {total(quote)}"),
         small("Uncheck what is not to be had. The rest is approved, and its card shows what that costs."),
     ]
     for number, group in enumerate(groups):

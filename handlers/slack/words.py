@@ -15,6 +15,8 @@ from providers.fields import in_letters
 
 SECTION_TEXT = 3000
 """Slack's limit on the text of one section."""
+LONGEST_HEADLINE = 1000
+"""Characters of what is asked, where somebody confirms or decides it: two of the longest names are fewer."""
 LIST_TEXT = 8000
 """Characters of a list within one message: Slack refuses messages of more than about 13,000 in all their blocks."""
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}

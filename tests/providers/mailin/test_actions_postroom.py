@@ -157,7 +157,7 @@ class TestOrdering:
     async def test_a_look_that_fails_keeps_nothing_from_being_ordered(
         self, mailin: MailinClient, sandbox: MailinSandbox, ordered: None
     ) -> None:
-        sandbox.faults.add("orders", Fault.cut_before(), times=None)
+        sandbox.faults.add("orders", Fault.cut_before(), times=9)
 
         with pytest.raises(AlreadyExists):
             await ORDER.run(mailin, "key")
