@@ -33,6 +33,7 @@ _CLOSED = (
     "Slack did not let Postroom read the file. Paste the lines instead, and tell whoever runs Postroom: "
     "“postroom doctor” says what is wrong."
 )
+_GONE = "The file is not in Slack any more. Attach it once more, or paste the lines instead."
 _ELSEWHERE = "The file does not lie in Slack itself. Save it on your computer, and attach it from there."
 
 
@@ -90,6 +91,8 @@ class Files:
                 return await self._found(file, wanted)
         except SlackApiError as error:
             log.warning("file_not_read", why=slack_error(error))
+            if slack_error(error) in ("file_not_found", "file_deleted"):
+                raise Unreadable(_GONE) from None
             raise _NotHad(_CLOSED) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("file_not_read", why=slack_error(error))
@@ -116,6 +119,9 @@ class Files:
             if answer.status == 429 or answer.status >= 500:
                 log.warning("file_not_read", status=answer.status)
                 raise _NotHad(_AWAY)
+            if answer.status in (404, 410):
+                log.warning("file_not_read", status=answer.status)
+                raise Unreadable(_GONE)
             if answer.status != 200 or answer.content_type == "text/html":  # Slack's page for logging in
                 log.warning("file_not_read", status=answer.status, cure="give the app the scope files:read")
                 raise _NotHad(_CLOSED)

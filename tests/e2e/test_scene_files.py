@@ -34,6 +34,7 @@ from tests.house import REASON, House, Story, open_house, reading
 
 AWAY = "Slack did not hand over the file just now. Send the form again, or paste the lines instead. Nothing was asked."
 CLOSED = "Slack did not let Postroom read the file."
+GONE = "The file is not in Slack any more. Attach it once more, or paste the lines instead. Nothing was asked."
 ELSEWHERE = "The file does not lie in Slack itself."
 
 
@@ -516,13 +517,23 @@ class TestFetching:
             "give the app the scope files:read"
         ]
 
+    async def test_it_was_removed_in_slack_meanwhile(self, house: House) -> None:
+        """Nothing is wrong with Postroom, and there is no use in keeping it to be sent again."""
+        form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
+        house.slack.attachments.clear()
+        form = await back(house, form)
+
+        assert f"Addresses, from a file: {GONE}" in reading(form.blocks)
+        assert "is kept from before" not in reading(form.blocks)
+        await nothing_asked(house)
+
     async def test_slack_sends_the_id_alone(self, house: House) -> None:
         """As it does of some files of shared channels."""
         form = await with_file(house, "/verify list", "addresses", listed(3), reason=REASON)
         file = attached(form)
         stub = {"id": file["id"], "file_access": "check_file_info"}
 
-        assert CLOSED in await sends(house, form, stub | {"id": "F0NOTHERE"})
+        assert GONE in await sends(house, form, stub | {"id": "F0NOTHERE"})
         assert "Verify 3 addresses" in await sends(house, form, stub)
 
 
