@@ -45,7 +45,7 @@ _NEXT_IN_PLACE = (
 class Owed:
     """A message claimed for delivery, with what is needed to show it.
 
-    `begun_before` says that an earlier attempt may have posted it. `parent` is the thread's first message (of a call:
+    `begun_before` says that an earlier attempt may have posted it, not later than `tried_until`. `parent` is the thread's first message (of a call:
     the card that it stands below), None until it has been posted. With a card go the `votes` on what is asked now, what
     they are `lacking` as far as the last of them told, the `budgets` that count it, and the quote from `before` it was
     reopened, as long as it waits for a new decision.
@@ -59,6 +59,7 @@ class Owed:
     budgets: Sequence[tuple[Reservation, BudgetUse]] = ()
     before: Json | None = None
     lacking: Sequence[Json] = ()
+    tried_until: datetime | None = None
 
 
 class Outbox:
@@ -94,15 +95,17 @@ class Outbox:
 
         def change(db: Database) -> list[Owed]:
             at = as_text(now)
-            due = [
-                int(row["seq"])
+            # Who tries it says until when, and then from when on it may be tried again: the later of them is behind both.
+            due = {
+                int(row["seq"]): as_time(row["tried_until"])
                 for place in _owed_places(db, closed)
                 for row in db.execute(
-                    f"SELECT seq FROM messages AS owed WHERE {_NEXT_IN_PLACE}"  # noqa: S608 (ours)
+                    f"SELECT seq, MAX(due_at, lease_until) AS tried_until FROM messages AS owed"  # noqa: S608 (ours)
+                    f" WHERE {_NEXT_IN_PLACE}"
                     " AND (due_at <= ? OR due_at > ?) AND lease_until < ? ORDER BY seq LIMIT ?",
                     [place, at, as_text(now + _TOO_FAR), at, limit],
                 )
-            ]
+            }
             chosen = sorted(due)[:limit]
             if not chosen:
                 return []
@@ -112,7 +115,10 @@ class Outbox:
                 f" WHERE seq IN ({', '.join('?' * len(chosen))}) RETURNING *",
                 [as_text(lease_until), *chosen],
             ).fetchall()
-            return [_owed(db, row) for row in sorted(rows, key=lambda row: int(row["seq"]))]
+            return [
+                _owed(db, row, tried_until=due[int(row["seq"])])
+                for row in sorted(rows, key=lambda row: int(row["seq"]))
+            ]
 
         return await self._database.write(change)
 
@@ -211,7 +217,7 @@ class Outbox:
         )
 
 
-def _owed(db: Database, row: sqlite3.Row) -> Owed:
+def _owed(db: Database, row: sqlite3.Row, *, tried_until: datetime) -> Owed:
     message = as_message(row)
     request = find_request(db, "SELECT * FROM requests WHERE id = ?", [message.request_id])
     assert request is not None  # the foreign key holds it
@@ -232,6 +238,7 @@ def _owed(db: Database, row: sqlite3.Row) -> Owed:
         budgets=[(one, books.use_of(db, one.budget, one.period)) for one in held],
         before=_quote_before(db, request) if is_card and request.state is RequestState.AWAITING else None,
         lacking=books.lacking(db, request, votes),
+        tried_until=tried_until,
     )
 
 

@@ -36,7 +36,8 @@ LONGEST_RETRY = 60.0
 TOO_FAR = timedelta(minutes=10)
 """No channel is left alone for longer, whatever Slack says: then it is asked again."""
 LOOK_BACK = timedelta(minutes=10)
-"""How much older than its outbox row a post is looked for: the clocks of Slack and this machine may differ."""
+"""How much older than its outbox row a post is looked for, and how much younger than the last attempt: the clocks of
+Slack and this machine may differ."""
 LOOK_PAGES = 20
 TRIES_IN_PERSON = 3
 """How often is tried to tell somebody in person what Slack does not take: they have left, or are a bot."""
@@ -179,8 +180,14 @@ class Delivery:
             if place is not None and message.kind in _SAID_ONCE:
                 return place  # a note never changes: it is there, so it was said
         if place is not None:
-            await self._update(place, shown)
-            return place
+            try:
+                await self._update(place, shown)
+            except SlackApiError as error:
+                # What was looked up may be the one that can no longer be changed, instead of which this is posted.
+                if message.ts or slack_error(error) not in _GONE:
+                    raise
+            else:
+                return place
         return await self._post(owed, shown)
 
     async def _post(self, owed: Owed, shown: Rendered) -> _Place:
@@ -220,8 +227,9 @@ class Delivery:
             opened = await self._client.conversations_open(users=channel)
             channel = str(opened["channel"]["id"])
         ts = await find_posted(
-            self._client, message.id, channel, since=message.created_at, thread_ts=thread.ts if thread else ""
-        )
+            self._client, message.id, channel, since=message.created_at, thread_ts=thread.ts if thread else "",
+            until=owed.tried_until,
+        )  # fmt: skip
         return None if ts is None else _Place(channel, ts)
 
     async def _refused(self, owed: Owed, error: SlackApiError) -> None:
@@ -304,11 +312,13 @@ class Delivery:
 
 
 async def find_posted(
-    client: AsyncWebClient, message_id: str, channel: str, *, since: datetime, thread_ts: str = ""
-) -> str | None:
+    client: AsyncWebClient, message_id: str, channel: str, *, since: datetime, thread_ts: str = "",
+    until: datetime | None = None,
+) -> str | None:  # fmt: skip
     """The ts of our message with this id in its metadata, posted in a channel or thread `since` then; None: not there.
 
-    Raises what the client raises: then nobody knows.
+    Where more was written since than is looked through, what is younger than `until` is left out. Raises what the
+    client raises: then nobody knows.
     """
     arguments: dict[str, Any] = {
         "channel": channel,
@@ -316,17 +326,21 @@ async def find_posted(
         "include_all_metadata": True,
         "limit": 200,
     }
-    cursor = ""
-    for _ in range(LOOK_PAGES):
-        if thread_ts:
-            page = await client.conversations_replies(ts=thread_ts, cursor=cursor, **arguments)
-        else:
-            page = await client.conversations_history(cursor=cursor, **arguments)
-        for posted in page.get("messages") or []:
-            metadata = posted.get("metadata") or {}
-            if (metadata.get("event_payload") or {}).get("id") == message_id:
-                return str(posted["ts"])
-        cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
-        if not cursor:
-            return None
+    looks = [arguments]
+    if until is not None:
+        looks.append(arguments | {"latest": f"{(until + LOOK_BACK).timestamp():.6f}"})
+    for look in looks:
+        cursor = ""
+        for _ in range(LOOK_PAGES):
+            if thread_ts:
+                page = await client.conversations_replies(ts=thread_ts, cursor=cursor, **look)
+            else:
+                page = await client.conversations_history(cursor=cursor, **look)
+            for posted in page.get("messages") or []:
+                metadata = posted.get("metadata") or {}
+                if (metadata.get("event_payload") or {}).get("id") == message_id:
+                    return str(posted["ts"])
+            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return None
     return None

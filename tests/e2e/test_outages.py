@@ -22,6 +22,7 @@ from bot import scheduler
 from bot.policy_settings import ApprovalSettings, BudgetSettings
 from bot.sandbox.faults import ANY_METHOD, HANDSHAKE
 from bot.sandbox.faults import Fault as SlackFault
+from handlers.slack import delivery
 from providers.mailin import sandbox as mailin
 from providers.mailin.client import MailinSettings
 from providers.mailin.sandbox import Fault, Operation, Work
@@ -549,3 +550,38 @@ class TestClockIsSetBack:
             await house.inside.background.settled()
             assert "not among the people" in house.privately(house.omar, "#approvals")[-1]
             assert await second.state() is RequestState.AWAITING
+
+
+class TestWhatSlackHasAlready:
+    """It may have taken a message, and nobody heard so: then it is looked for, and not said twice."""
+
+    async def test_it_is_found_below_all_that_was_written_in_the_channel_since(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(delivery, "LOOK_PAGES", 1)
+        house.slack.faults.add("chat.postMessage", SlackFault.cut_after(), times=2)
+        sent = await house.review(house.ana, "acme.com")
+        await house.ana.submits(sent)
+        await house.inside.delivery.deliver()
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE begun = 1") == [(2,)]
+        await house.stops()
+        house.clock.advance(days=3)  # a weekend, on which people go on talking
+        for channel in ("C0OUTREACH", "C0APPROVALS"):
+            for number in range(250):
+                house.slack.post(channel, "U0FINN", f"By the way, number {number}")
+        await house.starts()
+        await house.runs_for(minutes=1)
+        said_once(house)
+
+    async def test_one_that_can_no_longer_be_changed_is_posted_anew_also_after_a_lost_answer(
+        self, house: House
+    ) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        house.slack.faults.add("chat.update", SlackFault.error("edit_window_closed"), times=None)
+        house.slack.faults.add("chat.postMessage", SlackFault.server_error(), times=None)
+        await house.omar.clicks(story.card, "approve")
+        await house.runs_for(minutes=1)
+        house.slack.faults.clear("chat.postMessage")
+        await house.runs_for(minutes=10)
+        assert await story.state() is RequestState.SUCCEEDED
+        assert house.on_disk("SELECT kind, attempts FROM messages WHERE sent < wanted") == []
