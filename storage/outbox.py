@@ -45,10 +45,10 @@ _NEXT_IN_PLACE = (
 class Owed:
     """A message claimed for delivery, with what is needed to show it.
 
-    `begun_before` says that an earlier attempt may have posted it, not later than `tried_until`. `parent` is the thread's first message (of a call:
-    the card that it stands below), None until it has been posted. With a card go the `votes` on what is asked now, what
-    they are `lacking` as far as the last of them told, the `budgets` that count it, and the quote from `before` it was
-    reopened, as long as it waits for a new decision.
+    `begun_before` says that an earlier attempt may have posted it, not later than `tried_until`. `parent` is the
+    thread's first message (of a call: the card that it stands below), None until it has been posted. With a card go the
+    `votes` on what is asked now, what they are `lacking` as far as the last of them told, the `budgets` that count it,
+    and the quote from `before` it was reopened, as long as it waits for a new decision.
     """
 
     message: Message
@@ -95,7 +95,7 @@ class Outbox:
 
         def change(db: Database) -> list[Owed]:
             at = as_text(now)
-            # Who tries it says until when, and then from when on it may be tried again: the later of them is behind both.
+            # Who tries it says until when, and then when it may be tried again: the later of the two is behind it all.
             due = {
                 int(row["seq"]): as_time(row["tried_until"])
                 for place in _owed_places(db, closed)

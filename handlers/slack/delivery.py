@@ -56,7 +56,7 @@ NO_WAY_IN = frozenset(
         *(f"{_NOT_ALLOWED}{where}" for where in _WHERE_NOT_ALLOWED),
     }
 )
-_NOBODY_THERE = NO_WAY_IN | {"user_not_found", "user_disabled", "cannot_dm_bot"}
+NOBODY_THERE = NO_WAY_IN | {"user_not_found", "user_disabled", "cannot_dm_bot"}
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
 MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "unreadable_answer"})
 
@@ -254,7 +254,7 @@ class Delivery:
                 log.warning("card_left_as_it_is", message_id=message.id, channel=message.channel, error=word)
                 await self._store.outbox.sent(message, ts=message.ts, posted_in=message.posted_in)
                 return
-            is_needless = message.kind is MessageKind.CARD or word in _NOBODY_THERE
+            is_needless = message.kind is MessageKind.CARD or word in NOBODY_THERE
             if is_person(message.channel) and is_needless and not maybe:
                 await self._refused_in_person(owed, error)
                 return

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from textwrap import shorten
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,7 +27,7 @@ from handlers.questions import Spent
 from handlers.requests import POSTROOM, Asker, Sorry
 from handlers.slack import entered, windows
 from handlers.slack.channels import why_not
-from handlers.slack.delivery import MAYBE_DONE, METADATA, NO_WAY_IN, TOO_RICH, find_posted, way_in
+from handlers.slack.delivery import MAYBE_DONE, METADATA, NO_WAY_IN, NOBODY_THERE, TOO_RICH, find_posted, way_in
 from handlers.slack.front import Body, Front, slack_error
 from handlers.slack.messages import Messages, total
 from handlers.slack.words import (
@@ -38,6 +39,7 @@ from handlers.slack.words import (
     money,
     named,
     paragraphs,
+    person,
     place,
     plain,
     section,
@@ -108,12 +110,12 @@ _OLD_BUTTON = "This digest is from another version of Postroom. Type /postroom d
 _NONE_TOLD = "The accounts that answered tell of nothing of the kind any more."
 _FOR_GUESTS = "As you are a guest, it leaves out the budgets and what the providers say about the accounts."
 _NO_WAY_IN = (
-    "The digest that you set up for {} was not posted: Slack lets Postroom write nothing there ({}). {} "
-    "It is tried again for six hours, and on each of its days; what it would have told is "
+    "The digest that {who} set up for {channel} was not posted: Slack lets Postroom write nothing there ({word}). "
+    "{cure} It is tried again for six hours, and on each of its days; what it would have told is "
     "in the next. If nobody wants it any more, turn it off with /postroom digest setup."
 )
 _ARCHIVED = (
-    "{} is archived, so its digest, which you had set up, is turned off. If the channel is used again, type "
+    "{channel} is archived, so its digest, which {who} had set up, is turned off. If the channel is used again, type "
     "/postroom digest setup there."
 )
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -417,22 +419,29 @@ class DigestPost:
         word = slack_error(error)
         if word == "is_archived":
             await self._digests.turn_off(claim.channel, POSTROOM)
-            await self._tell(setup, _ARCHIVED.format(place(claim.channel)))
+            await self._tell(setup, partial(_ARCHIVED.format, channel=place(claim.channel)))
             await self._missed(claim, word)
             return
         is_told = claim.is_closed or await self._tell(
-            setup, _NO_WAY_IN.format(place(claim.channel), word, way_in(word))
+            setup, partial(_NO_WAY_IN.format, channel=place(claim.channel), word=word, cure=way_in(word))
         )
         if self._digests.is_too_late(claim, setup):
             await self._missed(claim, CLOSED if is_told else word)
         else:
             await self._later(claim, error, maybe_posted=maybe_posted, note=CLOSED if is_told else "")
 
-    async def _tell(self, setup: Setup, sentence: str) -> bool:
-        """Tell whoever set a digest up, in person; False when they were not reached."""
+    async def _tell(self, setup: Setup, sentence: Callable[..., str]) -> bool:
+        """Tell whoever set a digest up, in person, and those who decide where that is nobody any more; False when
+        nobody was reached. `sentence` takes `who` it was."""
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._client.chat_postMessage(channel=setup.set_by, text=sentence)
+                try:
+                    await self._client.chat_postMessage(channel=setup.set_by, text=sentence(who="you"))
+                except SlackApiError as error:
+                    if slack_error(error) not in NOBODY_THERE:
+                        raise
+                    text = sentence(who=person(setup.set_by))
+                    await self._client.chat_postMessage(channel=self._messages.cards, text=text)
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("digest_owner_not_told", channel=setup.channel, error=slack_error(error))
             return False

@@ -456,6 +456,22 @@ class TestWhen:
         await beat(house)
         assert "postroom_outbox_waiting 0.0" in (await house.inside._page())[0].decode()
 
+    @pytest.mark.parametrize(
+        ("closed", "says"), [("not_in_channel", "was not posted"), ("is_archived", "is archived, so its digest")]
+    )
+    async def test_where_whoever_set_it_up_has_left_those_who_decide_are_told(
+        self, house: House, closed: str, says: str
+    ) -> None:
+        await sets_up(house, house.ana, more=["when_empty"])
+        for word in (closed, "user_disabled"):
+            house.slack.faults.add("chat.postMessage", SlackFault.error(word))
+        await house.passes(hours=1)
+        await beat(house)
+        [text] = [one.text for one in house.slack.messages("C0APPROVALS") if "digest" in one.text]
+        assert says in text
+        assert "<@U0ANA> set up" in text or "<@U0ANA> had set up" in text
+        assert "postroom_outbox_waiting 0.0" in (await house.inside._page())[0].decode()
+
     async def test_whether_it_was_posted_cannot_be_looked_up_there_and_it_ends_all_the_same(self, house: House) -> None:
         await sets_up(house, house.ana, more=["when_empty"])
         await house.passes(hours=1)
