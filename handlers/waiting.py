@@ -82,10 +82,14 @@ class Waiting:
             able = _Able(self._who)
             # At the same time, so that what is written of all of them is one way to the disk.
             looked = await asyncio.gather(
-                *(self._look_after(one, its, able) for one, its in zip(due, votes, strict=True))
+                *(self._look_after(one, its, able) for one, its in zip(due, votes, strict=True)),
+                return_exceptions=True,  # otherwise the others would go on beside the next beat
             )
-            if quiet := [one for one in looked if one is not None]:
+            if quiet := [one for one in looked if isinstance(one, Looked)]:
                 await self._store.waiting.looked_after(quiet)
+            for broken in looked:
+                if isinstance(broken, BaseException):
+                    raise broken
         return await self._store.waiting.next_due()
 
     async def _look_after(self, request: Request, votes: Sequence[Vote], able: _Able) -> Looked | None:

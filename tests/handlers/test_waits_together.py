@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from storage.books import Books
 from storage.records import Asked, Fact, Request, RequestState, Telling
+from storage.sqlite import StoreUnavailable
 from storage.waiting import Looked
 from tests.handlers.money_stage import NO, Buy, Core, S, policy, refused, terms
 from tests.handlers.stage import ANA, BEA, CHANNEL, DORA, FINANCE, FINN, OLGA, OMAR
@@ -123,3 +128,30 @@ async def test_a_look_is_written_for_its_own_request_and_only_if_nobody_was_firs
 
     await core.store.waiting.looked_after([Looked(seen, later + timedelta(hours=1), reminded=3, escalated=False)])
     assert await core.now(seen) == looked
+
+
+async def test_where_the_store_fails_for_one_no_other_look_goes_on_beside_the_next(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.opens(policy(default=terms(remind_after=(HOUR,))))
+    broken, _ = [await core.asked(one) for one in ("cup", "hat")]
+    await core.waiting.attend()
+    core.clock.passes(hours=1)
+    attended, written = core.store.waiting.attended, list[str]()
+
+    async def fails_for_one(request: Request, **more: Any) -> Request | None:
+        if request.id == broken.id:
+            raise StoreUnavailable("The disk is full.")
+        for _ in range(100):  # it takes its turn after the other one's end
+            await asyncio.sleep(0)
+        written.append(request.id)
+        return await attended(request, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(core.store.waiting, "attended", fails_for_one)
+        with pytest.raises(StoreUnavailable):
+            await core.waiting.attend()
+        assert len(written) == 1
+    await core.waiting.attend()
+    for request in await core.store.waiting.all():
+        assert [one["fact"] for one in await core.told(request)].count("reminder") == 1
