@@ -483,7 +483,9 @@ async def run(settings: Settings, stopping: asyncio.Event, *, clock: Clock | Non
                 waiting = asyncio.create_task(stopping.wait())
                 await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
                 if starting.done():
-                    starting.result()
+                    if (broken := starting.exception()) is not None:
+                        await house.stop()  # the beats may have begun something before it broke
+                        raise broken
                     keep_what_is_here()
                     await waiting
                 starting.cancel()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 from crash_stage import set_scene
 
-from bot import scheduler
+from bot import app, scheduler
 from bot.policy_settings import ApprovalSettings, BudgetSettings
 from bot.sandbox.faults import ANY_METHOD, HANDSHAKE
 from bot.sandbox.faults import Fault as SlackFault
@@ -585,3 +586,22 @@ class TestWhatSlackHasAlready:
         await house.runs_for(minutes=10)
         assert await story.state() is RequestState.SUCCEEDED
         assert house.on_disk("SELECT kind, attempts FROM messages WHERE sent < wanted") == []
+
+
+class TestTheStartFails:
+    async def test_what_was_sent_meanwhile_is_waited_for(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        story = await house.asks(house.ana, "acme.com")
+        await house.omar.clicks(story.card, "approve")
+        await house.stops()
+        house.mailin.faults.add(Operation.BUY, Fault.slow(0.3))
+
+        async def refused(*_: object) -> None:
+            await has_the_order(house)
+            raise app.CannotStart("Slack refuses the app token (invalid_auth), so Postroom did not start.")
+
+        monkeypatch.setattr(app, "_try_app_token", refused)
+        async with asyncio.timeout(30):
+            with pytest.raises(app.CannotStart):
+                await app.run(replace(house.settings, port=0), asyncio.Event(), clock=house.clock)
+        assert house.on_disk("SELECT state FROM requests") == [("working",)]
+        assert house.bought == ["acme.com"]
