@@ -32,7 +32,8 @@ SENT_AT_ONCE = 4
 """Messages claimed in one go. All of them are drawn and posted at the same time, and answers to clicks wait meanwhile;
 Slack itself takes about one a second and channel."""
 _TOO_FAR = timedelta(minutes=10)
-"""Nothing that is owed to Slack waits for so long: if it seems to, the clock was set back, and it is due."""
+"""Nothing that is owed to Slack waits, or is held, for so long: if it seems to be, the clock was set back, and it is
+due."""
 _PLACE_AFTER = "SELECT place FROM messages WHERE sent < wanted AND place > ? ORDER BY place LIMIT 1"
 _NEXT_IN_PLACE = (
     "sent < wanted AND place = ? AND NOT EXISTS (SELECT 1 FROM messages AS earlier"
@@ -94,7 +95,7 @@ class Outbox:
         """
 
         def change(db: Database) -> list[Owed]:
-            at = as_text(now)
+            at, too_far = as_text(now), as_text(now + _TOO_FAR)
             # Who tries it says until when, and then when it may be tried again: the later of the two is behind it all.
             due = {
                 int(row["seq"]): as_time(row["tried_until"])
@@ -102,8 +103,8 @@ class Outbox:
                 for row in db.execute(
                     f"SELECT seq, MAX(due_at, lease_until) AS tried_until FROM messages AS owed"  # noqa: S608 (ours)
                     f" WHERE {_NEXT_IN_PLACE}"
-                    " AND (due_at <= ? OR due_at > ?) AND lease_until < ? ORDER BY seq LIMIT ?",
-                    [place, at, as_text(now + _TOO_FAR), at, limit],
+                    " AND (due_at <= ? OR due_at > ?) AND (lease_until < ? OR lease_until > ?) ORDER BY seq LIMIT ?",
+                    [place, at, too_far, at, too_far, limit],
                 )
             }
             chosen = sorted(due)[:limit]

@@ -144,7 +144,10 @@ class Delivery:
                 return await self.next_due()
             for owed in claimed:
                 self._channels.use(owed.message.posted_in or owed.message.channel, now)
-            await asyncio.gather(*(self._deliver_one(owed) for owed in claimed))
+            # All of them come to their end, also where the store fails for one: none goes on beside the next beat.
+            ended = await asyncio.gather(*(self._deliver_one(owed) for owed in claimed), return_exceptions=True)
+            for broken in filter(None, ended):
+                raise broken
 
     async def next_due(self) -> datetime | None:
         """When something owed may be tried next: when it is due, or when its channel takes messages again."""

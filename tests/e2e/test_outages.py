@@ -29,7 +29,7 @@ from providers.mailin.client import MailinSettings
 from providers.mailin.sandbox import Fault, Operation, Work
 from providers.simulator import serving
 from storage import audit
-from storage.records import Fact, Request, RequestState, new_id
+from storage.records import Fact, Message, MessageKind, Request, RequestState, new_id
 from storage.sqlite import StoreUnavailable
 from tests.house import House, open_house
 
@@ -586,6 +586,32 @@ class TestWhatSlackHasAlready:
         await house.runs_for(minutes=10)
         assert await story.state() is RequestState.SUCCEEDED
         assert house.on_disk("SELECT kind, attempts FROM messages WHERE sent < wanted") == []
+
+
+class TestTheStoreFailsForOne:
+    async def test_the_other_messages_are_posted_before_the_beat_ends(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent = await house.review(house.ana, "acme.com")
+        await house.ana.submits(sent)
+        outbox, written = house.inside.store.outbox, list[MessageKind]()
+        note_sent = outbox.sent
+
+        async def fails_for_the_card(message: Message, **where: str) -> None:
+            if message.kind is MessageKind.CARD:
+                raise StoreUnavailable("The disk is full.")
+            for _ in range(100):  # it takes its turn after the other one's end
+                await asyncio.sleep(0)
+            await note_sent(message, **where)
+            written.append(message.kind)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(outbox, "sent", fails_for_the_card)
+            with pytest.raises(StoreUnavailable):
+                await house.inside.delivery.deliver()
+            assert written == [MessageKind.PARENT]
+        await house.passes(minutes=2)
+        said_once(house)
 
 
 class TestTheStartFails:

@@ -78,6 +78,17 @@ async def test_a_claim_that_lapses_is_taken_up_and_says_that_it_may_have_been_po
     assert [owed.message.attempts for owed in again] == [2, 2]
 
 
+async def test_a_claim_lapses_also_where_the_clock_was_set_back(scene: Scene) -> None:
+    await scene.waiting()
+    first = await claim(scene)
+    scene.clock.passes(hours=-3)  # and whoever had claimed them has died
+    again = await claim(scene)
+
+    assert [one.message.id for one in again] == [one.message.id for one in first]
+    assert all(owed.begun_before for owed in again)
+    assert await claim(scene) == []
+
+
 async def test_a_post_that_surely_failed_was_never_begun(scene: Scene) -> None:
     await scene.waiting()
     for owed in await claim(scene):
