@@ -177,18 +177,22 @@ class Outbox:
         await self._database.write(change)
 
     async def cards_stand_in(self, channel: str, now: datetime) -> None:
-        """What asks people, in another channel so far, gets a card in this one, unless it has one there."""
+        """What asks people, in another channel so far, gets a card in this one. One that it has there, from when cards
+        stood there before, is shown anew: it may never have been posted, or be as it was then."""
 
         def change(db: Database) -> None:
             elsewhere = db.execute(
                 "SELECT id FROM requests WHERE (state = 'awaiting_approval' OR (state = 'unknown' AND asks_person = 1))"
                 " AND EXISTS (SELECT 1 FROM messages WHERE request_id = requests.id AND kind = 'card'"
-                " AND channel GLOB '[CG]*')"
-                " AND NOT EXISTS (SELECT 1 FROM messages WHERE request_id = requests.id AND kind = 'card'"
-                " AND channel = ?)",
+                " AND channel GLOB '[CG]*' AND channel <> ?)",
                 [channel],
             ).fetchall()
             for row in elsewhere:
+                db.execute(
+                    "UPDATE messages SET wanted = wanted + 1, due_at = ?"
+                    " WHERE request_id = ? AND kind = 'card' AND channel = ?",
+                    [as_text(now), row["id"], channel],
+                )
                 owe_messages(db, row["id"], [NewMessage(MessageKind.CARD, channel)], now)
 
         await self._database.write(change)

@@ -740,6 +740,21 @@ class TestPlacesAndMessages:
         assert len([line for line in story.thread if "could not be posted" in line]) == 1
         assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
 
+    async def test_the_former_channel_for_cards_takes_them_again_and_is_set_again(self, house: House) -> None:
+        house.slack.remove("#approvals", BOT_USER_ID)
+        await house.asks(house.ana, "acme.com")
+        for channel in ("C0GENERAL", "C0APPROVALS"):
+            slack = house.settings.slack.model_copy(update={"approvals_channel": channel})
+            await house.restarts(slack=slack)
+            await house.runs_for(minutes=5)
+            house.slack.invite("#approvals", BOT_USER_ID)
+
+        [card] = house.slack.messages("C0APPROVALS")
+        await house.omar.clicks(card, "approve")
+        await house.runs_for(minutes=30)
+        assert house.bought == ["acme.com"]
+        assert house.on_disk("SELECT COUNT(*) FROM messages WHERE sent < wanted") == [(0,)]
+
     async def test_another_channel_for_cards_because_the_old_one_was_archived(self, house: House) -> None:
         ended = await house.asks(house.ana, "acme.com")
         waits = await house.asks(house.ana, "acme.co")
