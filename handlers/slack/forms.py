@@ -223,6 +223,7 @@ def _input(name: str, field: FieldInfo, value: Any) -> sb.InputBlock:
     is_choice = bool(choices_of(field)) and get_origin(kind) not in (list, tuple)
     optional = kind is bool or (not field.is_required() and (not is_choice or default is None))
     again = AGAIN if kind is SecretStr and value else ""
+    again = again or _left_out(kind, value)
     said = " ".join(filter(None, [again, field.description, ABOUT_SECRETS if kind is SecretStr else ""]))
     hint = plain(said, 2000) if said else None
     label = plain(label_of(name, field), 2000)
@@ -261,8 +262,20 @@ def _element(kind: Any, field: FieldInfo, value: Any) -> sb.Element:
 
 def _text(value: str | None, *, multiline: bool) -> sb.PlainTextInput:
     # Slack refuses an initial value longer than what may be typed; cutting it is all that can be done.
+    # An input of one line may drop the end of a line: “acme.co” and “m” below it are two words, and not acme.com.
+    value = value if multiline or value is None else " ".join(value.splitlines())
     initial = clip(value, LONGEST_TEXT) if value else None
     return sb.PlainTextInput(action_id=VALUE, multiline=multiline, initial_value=initial, max_length=LONGEST_TEXT)
+
+
+def _left_out(kind: Any, value: Any) -> str:
+    """What is said beside an input that cannot show what was typed; empty where it can."""
+    typed = "" if value is None else " ".join(str(value).split())
+    if kind not in (int, Decimal, float) or not typed or _figure(typed, whole=kind is int) is not None:
+        return ""
+    return (
+        f"“{clip(typed, 80)}” cannot stand here: type {'a whole number' if kind is int else 'a number such as 12.50'}."
+    )
 
 
 def _figure(typed: str | None, *, whole: bool) -> str | None:

@@ -433,6 +433,30 @@ class TestThePicker:
 
         assert (await house.ana.sees_modal("answer")).reads("There are no domains in this account.")
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("registrar-remove Porkbun", "“Porkbun” cannot stand here: type a whole number. Its number, as “postroom"),
+            ("registrar-update 3 4", "“3 4” cannot stand here: type a whole number."),
+            ("registrar-remove 7", "Its number, as “postroom registrars” shows it."),
+        ],
+    )
+    async def test_a_word_where_a_number_belongs_is_not_dropped_in_silence(
+        self, house: House, words: str, said: str
+    ) -> None:
+        form = await house.form(house.ana, f"/postroom {words}")
+
+        assert said in reading(form.blocks)
+        assert ("cannot stand here" in reading(form.blocks)) == ("cannot" in said)
+
+    async def test_two_words_for_one_line_stay_two_words(self, house: House) -> None:
+        """Where the end of a line is dropped, somebody would delete acme.com."""
+        form = await house.form(house.ana, "/domain delete acme.co m")
+
+        assert form.values["domain"] == "acme.co m"
+        await house.ana.fills(form, reason="Of no use")
+        assert (await house.ana.submits(form)).result == "errors"
+
     async def test_slack_waits_too_long_to_open_it(self, house: House) -> None:
         house.slack.faults.add("views.open", SlackFault.error("expired_trigger_id"))
 
