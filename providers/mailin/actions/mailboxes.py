@@ -130,6 +130,8 @@ def _from_pattern(pattern: str, name: str) -> str:
     first, _, last = name.partition(" ")
     if "@" in name:
         raise problem(f"“{name[:80]}” stands below a pattern, so it has to be a name alone.")
+    if "," in name:  # as address books have it: which of the two is the first name?
+        raise problem(f"“{name[:80]}” has a comma. Write the first name first, such as Ana Ruiz.")
     words = {"first": _plain(first), "last": _plain(last)}
     words |= {"f": words["first"][:1], "l": words["last"][:1]}
     if any(not words[word] for word in _PATTERN_WORD.findall(pattern)):
@@ -200,6 +202,9 @@ class CreateMailboxes(
         single = [_box(line)[0] for line in lines if " " not in _box(line)[1]]
         if info.data.get("hosting") == "google" and single:
             raise problem(f"{listed(single)}: Google needs a first and a last name, such as {_EXAMPLE}.")
+        turned = [_box(line)[0] for line in lines if "," in _box(line)[1]]
+        if info.data.get("hosting") == "google" and turned:
+            raise problem(f"{listed(turned)}: for Google the first name comes first, without a comma: {_EXAMPLE}.")
         return lines
 
     @classmethod

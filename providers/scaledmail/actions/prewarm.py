@@ -202,11 +202,11 @@ class BrowsePrewarmed(
         typed: dict[str, Any] = {}
         others: list[str] = []
         for word in words:
-            if word.lower() in ("any", "google", "outlook"):
+            if word.lower() in ("any", "google", "outlook") and "kind" not in typed:
                 typed["kind"] = word.lower()
-            elif word.isascii() and word.isdigit():
+            elif word.isascii() and word.isdigit() and "min_months" not in typed:
                 typed["min_months"] = word
-            elif word.startswith("$"):
+            elif word.startswith("$") and "most_monthly" not in typed:
                 typed["most_monthly"] = word.removeprefix("$")
             else:
                 others.append(word)

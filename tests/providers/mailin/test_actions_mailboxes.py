@@ -96,6 +96,7 @@ class TestAsking:
             ("{nick}@acme.com\nAna Ruiz", "“{nick}@acme.com” is no pattern."),
             ("{first}.{last}@acme.com\nAna", "“Ana” does not have the names that {first}.{last}@acme.com needs"),
             ("{first}@acme.com\n李 Li", "“李 Li” does not have the names"),
+            ("{first}.{last}@acme.com\nRuiz, Ana", "“Ruiz, Ana” has a comma. Write the first name first"),
             ("{first}.{last}@acme.com\nAna李 Ruiz", "“Ana李 Ruiz” does not have the names"),
             ("{first}.{last}@acme.com\nAna Ruiz <bo@acme.com>", "“Ana Ruiz <bo@acme.com>” stands below a pattern"),
             (f"ana@acme.com {'n' * 101}", "ana@acme.com: a name may have at most 100 characters."),
@@ -110,6 +111,10 @@ class TestAsking:
         assert "ana@acme.co: Google needs a first and a last name" in told(
             CreateMailboxes, hosting="google", mailboxes="ana@acme.co Ana"
         )
+        assert "ana@acme.co: for Google the first name comes first" in told(
+            CreateMailboxes, hosting="google", mailboxes="ana@acme.co Ruiz, Ana"
+        )
+        assert CreateMailboxes.model_validate({"mailboxes": "ana@acme.co Ruiz, Ana"}).mailboxes  # elsewhere it is shown
 
     @pytest.mark.parametrize(
         ("action", "given", "sentence"),

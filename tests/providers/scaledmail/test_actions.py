@@ -111,6 +111,13 @@ class TestBrowsing:
         assert (typed.kind, typed.min_months, typed.most_monthly) == ("outlook", 3, Decimal("1040.50"))
         assert BrowsePrewarmed.model_validate_json(typed.model_dump_json()) == typed
         assert BrowsePrewarmed.prefill(["Blue", "google", "Lind"]) == {"kind": "google", "words": "Blue Lind"}
+        # Nothing that was typed is lost: a second one of a kind is a word like any other.
+        assert BrowsePrewarmed.prefill(["google", "outlook", "3", "6", "$40", "$50"]) == {
+            "kind": "google",
+            "min_months": "3",
+            "most_monthly": "40",
+            "words": "outlook 6 $50",
+        }
 
     @pytest.mark.parametrize(
         ("field", "typed", "sentence"),
