@@ -6,6 +6,7 @@ Nothing here knows a provider.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
@@ -82,6 +83,11 @@ class ListingByName(Listing):
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 mailbox`, `1,200 mailboxes`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def amount(value: Decimal) -> str:
+    """`40.00`, `1,040.50`, `0.004`: what is less than a cent is not rounded away."""
+    return f"{value:,.{max(2, -int(value.normalize().as_tuple().exponent))}f}"
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

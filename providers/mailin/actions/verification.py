@@ -33,7 +33,7 @@ from providers.errors import NotFound, ProviderError
 from providers.fields import EmailAddress, Kind, parse_addresses, problem
 from providers.files import from_file
 from providers.http import File
-from providers.listing import PAGE, Listing, counted, listed
+from providers.listing import PAGE, Listing, amount, counted, listed
 from providers.mailin.actions.common import SEE_CREDITS, some_text, words_into
 from providers.mailin.client import MailinClient
 from providers.mailin.models import SingleVerification, TaskState, Verdict, VerificationTask, VerificationType
@@ -96,7 +96,7 @@ class _Verification(Action):
         await self._can_pay(client, number, field)
         needed = CREDITS_EACH[self._kind] * number
         worth = prices.price("credit")
-        about = f", worth {worth * needed:,.2f} {prices.currency}" if worth is not None else ""
+        about = f", worth {amount(worth * needed)} {prices.currency}" if worth is not None else ""
         return Quote(lines=(QuoteLine(what=f"{what}{about}", price=Decimal(needed)),), currency="credits")
 
     async def _can_pay(self, client: MailinClient, number: int, field: str) -> None:

@@ -33,7 +33,7 @@ from providers.action import (
 )
 from providers.errors import ProviderError
 from providers.fields import Kind, parse_domain, parse_domains, problem, secret_of
-from providers.listing import LONGEST_PART, Listing, ListingByName, counted, listed
+from providers.listing import LONGEST_PART, Listing, ListingByName, amount, counted, listed
 from providers.scaledmail.actions.common import KINDS, STATES
 from providers.scaledmail.client import ScaledMailClient
 from providers.scaledmail.models import Domain, DomainStatus, PaymentStatus, PrewarmInbox, Sequencer, Stock, WantedInbox
@@ -649,7 +649,7 @@ def _item(name: str, domain: Domain | None, absent: ItemState = ItemState.NOT_DO
 
 
 def _dollars(price: Decimal | None) -> str:
-    return "not said" if price is None else f"${price:,.2f}"
+    return "not said" if price is None else f"${amount(price)}"
 
 
 def _number(count: int | None) -> str:

@@ -77,6 +77,8 @@ class TestAsking:
         worth = await action.quote(mailin, PriceList(prices={"credit": Decimal("0.50")}))
         assert worth.total == Decimal(needed)
         assert f"worth {needed / 2:.2f} USD" in worth.lines[0].what
+        cheap = await action.quote(mailin, PriceList(prices={"credit": Decimal("0.0040")}))
+        assert f"worth {Decimal(needed) * 4 / 1000:f} USD" in cheap.lines[0].what
 
     @pytest.mark.parametrize(
         ("left", "action", "problems"),
