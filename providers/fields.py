@@ -48,7 +48,9 @@ def parse_domain(typed: str) -> str:
     """
     bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
     bare = re.sub(r"^[a-z]+://", "", bare, flags=re.IGNORECASE).split("/")[0].strip().rstrip(".").lower()
-    shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()  # half a character cannot be shown
+    shown = (
+        " ".join(typed.split())[:_LONGEST_SHOWN].encode(errors="replace").decode()
+    )  # half a character cannot be shown
     if not bare or len(bare) > LONGEST_NAME:
         raise problem(f"“{shown}” is not a domain name.")
     if "@" in bare:
@@ -154,7 +156,7 @@ def parse_address(typed: str) -> str:
     bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
     local, at, domain = bare.rpartition("@")
     local = local.replace("’", "'")  # as telephones write it
-    shown = typed.strip()[:_LONGEST_SHOWN].encode(errors="replace").decode()
+    shown = " ".join(typed.split())[:_LONGEST_SHOWN].encode(errors="replace").decode()
     if not at or not _LOCAL_PART.fullmatch(local) or local.endswith(".") or ".." in local:
         raise problem(f"“{shown}” is not an e-mail address. One looks like ana@acme-mail.com.")
     try:

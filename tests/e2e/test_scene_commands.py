@@ -54,6 +54,11 @@ class TestCheck:
             "• `google.com` — taken",
         ]
 
+    async def test_two_names_where_one_is_taken_are_told_on_one_line(self, house: House) -> None:
+        said = await asks(house, "/domain show acme.com acme.co")
+
+        assert said.startswith("“acme.com acme.co” is not a domain name. A domain looks like acme-mail.com.\nUsage:")
+
     async def test_a_mistake_is_told_with_the_usage(self, house: House) -> None:
         said = await asks(house, "/domain check acme.org <b>")
 
