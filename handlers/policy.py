@@ -464,11 +464,11 @@ def owner_ruling(ruling: Ruling, budgets: Sequence[Budget]) -> Ruling:
         escalate_after=None,
         owners=owners,
     )
-    told = tuple(
-        f"It goes over the budget “{one.name}”, so {_or(one.owners)} has to say yes as well." for one in budgets
-    )
+    # Of what would have been approved by itself it is not said that nobody has to be asked.
+    why, also = (ruling.why[:-1], "") if ruling.auto else (ruling.why, " as well")
+    told = tuple(f"It goes over the budget “{one.name}”, so {_or(one.owners)} has to say yes{also}." for one in budgets)
     names = tuple(one.name for one in budgets)
-    return replace(ruling, auto=False, terms=terms, why=(*ruling.why, *told), over=names)
+    return replace(ruling, auto=False, terms=terms, why=(*why, *told), over=names)
 
 
 # Who may decide.
