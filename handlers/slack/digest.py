@@ -576,16 +576,20 @@ class DigestCommands:
 
     async def _take(self, values: Mapping[str, Any], asker: Asker) -> str:
         setup, is_off = read_setup(values, asker.user, self._digests.now())
-        before = await self._digests.books.setup_of(setup.channel) if is_off else None
+        before = await self._digests.books.setup_of(setup.channel)
         # Whoever set it up can be rid of it, also where Postroom, or they, have been shown out.
-        if before is None or before.set_by != asker.user:
+        if not is_off or before is None or before.set_by != asker.user:
             await self._may_set_up(setup.channel, asker.user)
         if is_off:
             was_on = await self._digests.turn_off(setup.channel, asker.user)
             return "No digest is posted there any more." if was_on else "There was no digest, and there is none now."
         await self._digests.set_up(setup)
         first = (await self._digests.next_of(setup)).astimezone(ZoneInfo(setup.time_zone))
-        return f"The next digest comes on {first:%A} {first.day} {first:%B} at {first:%H:%M} ({setup.time_zone})."
+        said = f"The next digest comes on {first:%A} {first.day} {first:%B} at {first:%H:%M} ({setup.time_zone})."
+        if before is not None and before.set_by != asker.user:  # the window may have been about another channel
+            there = f"at {before.at:%H:%M} ({before.time_zone})"
+            said += f" It comes instead of the one that somebody else had set up there, {there}."
+        return said
 
     async def _may_set_up(self, channel: str, user: str) -> None:
         """Raises FormError for whoever is not in the channel, and where Postroom is not in it; Sorry for guests."""

@@ -725,6 +725,18 @@ class TestSetup:
         await beat(house)
         assert "*Outreach*: $0.00 of $100.00 spent" in reading(digests(house)[0].blocks)
 
+    async def test_whoever_sets_up_what_somebody_else_has_reads_what_they_replace(self, house: House) -> None:
+        first = await sets_up(house, house.ana, at="09:30")
+        again = await sets_up(house, house.ana, at="10:00")
+        assert "instead of" not in first + again
+
+        await house.omar.types("/postroom digest setup", channel="#general")
+        modal = await house.omar.sees_modal("digest")
+        await house.omar.fills(modal, channel="C0OUTREACH", at="11:00", zone=ZONE, days=ALL_DAYS)
+        await house.omar.submits(modal)
+        said = reading(modal.blocks)
+        assert f"It comes instead of the one that somebody else had set up there, at 10:00 ({ZONE})." in said
+
     async def test_only_members_set_it_up(self, house: House) -> None:
         house.slack.remove("outreach", "finn")
         said = await sets_up(house, house.finn, channel="#general")
