@@ -424,7 +424,7 @@ class Jobs:
     async def _looked_up(self, job: Job, request: Request) -> Outcome | None:
         """What the provider has of it, whatever it says of its job: it may have forgotten that. None: no telling."""
         try:
-            action, account = self._requests.action_of(request), self._requests.account_named(request.account)
+            action, account = self._requests.action_of(request), self._requests.account_of(request)
             found = await action.reconcile(account.client, permanent_key(request))
         except (Sorry, ProviderError) as error:
             log.info("not_looked_up", request_id=request.id, account=job.account, why=type(error).__name__)

@@ -46,11 +46,8 @@ def parse_domain(typed: str) -> str:
 
     Raises a validation error whose text is a sentence for the person.
     """
-    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
+    bare, shown = _named(typed), _as_shown(typed)
     bare = re.sub(r"^[a-z]+://", "", bare, flags=re.IGNORECASE).split("/")[0].strip().rstrip(".").lower()
-    shown = (
-        " ".join(typed.split())[:_LONGEST_SHOWN].encode(errors="replace").decode()
-    )  # half a character cannot be shown
     if not bare or len(bare) > LONGEST_NAME:
         raise problem(f"“{shown}” is not a domain name.")
     if "@" in bare:
@@ -65,6 +62,16 @@ def parse_domain(typed: str) -> str:
     if any(label.startswith("xn--") and not _is_international(label) for label in labels):
         raise problem(f"“{shown}” is not a domain name: what follows its xn-- stands for nothing.")
     return name
+
+
+def _named(typed: str) -> str:
+    """What stands there without Slack's link around it, and without what nobody sees."""
+    return _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
+
+
+def _as_shown(typed: str) -> str:
+    """What was typed, on one line, for a sentence about it."""
+    return " ".join(typed.split())[:_LONGEST_SHOWN].encode(errors="replace").decode()  # half a character cannot be
 
 
 def in_letters(name: str) -> str:
@@ -153,10 +160,9 @@ def parse_address(typed: str) -> str:
     """
     if is_plain_address(typed):
         return typed
-    bare = _SLACK_LINK.sub(lambda link: link.group(2) or link.group(1), typed.translate(_UNSEEN).strip())
-    local, at, domain = bare.rpartition("@")
+    shown = _as_shown(typed)
+    local, at, domain = _named(typed).rpartition("@")
     local = local.replace("’", "'")  # as telephones write it
-    shown = " ".join(typed.split())[:_LONGEST_SHOWN].encode(errors="replace").decode()
     if not at or not _LOCAL_PART.fullmatch(local) or local.endswith(".") or ".." in local:
         raise problem(f"“{shown}” is not an e-mail address. One looks like ana@acme-mail.com.")
     try:

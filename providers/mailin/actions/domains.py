@@ -204,10 +204,7 @@ class BuyDomains(
             return Failed(
                 summary=f"Already in this account: {listed(list(there))}. So nothing was sent, and nothing was bought.",
                 cure="Ask again without these names.",
-                items=tuple(
-                    Item(name=name, state=ItemState.NOT_DONE, note="already in this account" if name in there else "")
-                    for name in self.domains
-                ),
+                items=self._none_bought(there, "already in this account"),
             )
         try:
             uuid = await self._buy(client)
@@ -218,16 +215,18 @@ class BuyDomains(
             return Failed(
                 summary=f"Mailin refused the order: {listed(gone)} is no longer free. Nothing was bought.",
                 cure="Ask again without the taken names.",
-                items=tuple(
-                    Item(name=name, state=ItemState.NOT_DONE, note="taken" if name in gone else "")
-                    for name in self.domains
-                ),
+                items=self._none_bought(gone, "taken"),
             )
         return Pending(
             ref={"uuid": uuid},
             progress="Mailin has accepted the order and is registering.",
             done=0,
             total=len(self.domains),
+        )
+
+    def _none_bought(self, because_of: Collection[str], why: str) -> tuple[Item, ...]:
+        return tuple(
+            Item(name=name, state=ItemState.NOT_DONE, note=why if name in because_of else "") for name in self.domains
         )
 
     async def poll(self, client: MailinClient, ref: Mapping[str, JsonValue]) -> Outcome:
